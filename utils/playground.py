@@ -1,0 +1,192 @@
+"""Plain ipywidgets sliders that drive Python in a running notebook, and a choice of model to drive.
+
+The sliders redraw one ``HTML`` widget through ``observe``: that works in JupyterLab, in VS Code and on
+Colab's ipywidgets 7, which neither ``interact`` nor tabs do everywhere. A page without a kernel shows the
+picture of the sliders' first position; the chapter's explorer is what moves there.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import ipywidgets
+import torch
+from torch import Tensor, nn
+
+from utils import records
+from utils.validate import choice, require
+
+MODELS = {
+    "course": "course_gpt",
+    "gpt2": "openai-community/gpt2",
+    "smollm2": "HuggingFaceTB/SmolLM2-135M",
+    "qwen": "Qwen/Qwen2.5-0.5B",
+}
+# name: (default, low, high, step). The ranges are those of OpenAI's API where it has the setting.
+SLIDERS = {
+    "temperature": (1.0, 0.0, 3.0, 0.05),
+    "top_k": (0, 0, 200, 1),
+    "top_p": (1.0, 0.0, 1.0, 0.01),
+    "min_p": (0.0, 0.0, 1.0, 0.01),
+    "repetition_penalty": (1.0, 0.5, 2.0, 0.05),
+    "frequency_penalty": (0.0, -2.0, 2.0, 0.1),
+    "presence_penalty": (0.0, -2.0, 2.0, 0.1),
+    "seed": (0, 0, 99, 1),
+}
+
+
+def choose_model(name: str = "course") -> tuple[nn.Module, Any]:
+    """A model and its tokenizer: the course's own, or one of ``MODELS`` from the Hugging Face hub.
+
+    Without a network, the course's model takes the place of one that cannot be fetched, and a line says so.
+    Raises ``ValueError`` for a name that is not in ``MODELS``.
+    """
+    address = MODELS[choice("name", name, tuple(MODELS))]
+    if name != "course":
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(address)
+            return AutoModelForCausalLM.from_pretrained(address, dtype=torch.float32).eval(), tokenizer
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"{address} could not be fetched, so this is the course's own model. ({reason})")
+    from utils.course_model import load
+
+    return load(MODELS["course"])
+
+
+def held_out_ids(tokenizer: Any, length: int = 257) -> Tensor:
+    """Token ids (40, length) of the stored passages, five from each of eight books that no model of ours saw.
+
+    Row i is of book i // 5. Raises ``ValueError`` if this tokenizer makes fewer than ``length`` tokens of it.
+    """
+    rows = []
+    for passage in records.load("sampling/passages").data["passages"]:
+        encoded = tokenizer.encode(passage["text"])
+        ids = getattr(encoded, "ids", encoded)
+        require(len(ids) >= length, "length", f"at most {len(ids)} for this tokenizer", length)
+        rows.append(ids[:length])
+    return torch.tensor(rows)
+
+
+@cache
+def _word_list() -> frozenset[str]:
+    return frozenset(records.load("sampling/words").data["words"].split())
+
+
+def real_word_rate(text: str) -> float:
+    """The share of a text's words ([a-z]+, without the first and last, which may be cut) on the word list.
+
+    The list holds 20,000 words of the training books; it knows 97 % of the words of unseen books. NaN without
+    any words.
+    """
+    words = re.findall("[a-z]+", text.lower())[1:-1]
+    return sum(word in _word_list() for word in words) / len(words) if words else float("nan")
+
+
+def shown(text: str) -> str:
+    """A token's text with its spaces and line breaks made visible, escaped for HTML."""
+    return html.escape(text.replace(" ", "␣").replace("\n", "↵")) or "∅"
+
+
+def bars(labels: Sequence[str], probs: Sequence[float], before: Sequence[float] | None = None) -> str:
+    """HTML, a bar a label. With ``before``, a mark shows where it was; a label now at 0 is struck out."""
+    top = max([*probs, *(before or ()), 1e-9])
+    rows = []
+    for i, (label, p) in enumerate(zip(labels, probs, strict=True)):
+        was = "" if before is None else f'<i style="{_MARK};left:{100 * before[i] / top:.1f}%"></i>'
+        name = f"<s>{shown(label)}</s>" if p == 0 else shown(label)
+        bar = f'<b style="{_BAR};width:{100 * p / top:.1f}%"></b>{was}'
+        rows.append(f'<tr><td style="{_NAME}">{name}</td><td style="{_TRACK}">{bar}</td>')
+        rows.append(f'<td style="{_NUMBER}">{100 * p:.1f}%</td></tr>')
+    return f'<table style="width:100%;max-width:38em;border-collapse:collapse">{"".join(rows)}</table>'
+
+
+_NAME = "font-family:monospace;white-space:pre;width:9em;text-align:left"
+_TRACK = "position:relative;height:1.3em"
+_BAR = "position:absolute;top:.25em;height:.8em;left:0;background:#0072B2"
+_MARK = "position:absolute;top:.1em;height:1.1em;width:2px;background:#D55E00"
+_NUMBER = "width:4.5em;text-align:right;font-variant-numeric:tabular-nums"
+
+
+def top_tokens(tokenizer: Any, logits: Tensor, processed: Tensor, rows: int = 12) -> str:
+    """`bars` of the model's ``rows`` likeliest tokens after decoding settings; marks show them before."""
+    before, after = logits.softmax(-1), processed.softmax(-1)
+    best = before.topk(rows).indices.tolist()
+    labels = [tokenizer.decode([i]) for i in best]
+    return bars(labels, after[best].tolist(), before[best].tolist())
+
+
+def coloured(tokenizer: Any, ids: Sequence[int], logprobs: Sequence[float]) -> str:
+    """HTML: the text, each token on a ground that is darker the more it surprised (up to 10 nats)."""
+    parts = []
+    for token, logprob in zip(ids, logprobs, strict=True):
+        depth = min(-logprob, 10) / 10 * 0.75
+        text = html.escape(tokenizer.decode([token])).replace("\n", "↵<br>")
+        title = f"{-logprob:.1f} nats"
+        parts.append(f'<span title="{title}" style="background:rgba(213,94,0,{depth:.2f})">{text}</span>')
+    return f'<p style="max-width:42em;white-space:pre-wrap">{"".join(parts)}</p>'
+
+
+class Panel(ipywidgets.VBox):
+    """Sliders above an ``HTML`` that ``draw(**values)`` fills; a refused setting is shown, not raised.
+
+    ``names`` are keys of ``SLIDERS``; ``others`` are further widgets with a ``value``. With ``live=False``
+    it redraws when a slider is let go rather than while it moves.
+    """
+
+    def __init__(self, draw: Callable[..., str], *names: str, live: bool = True, **others: ipywidgets.Widget):
+        self.draw, self.controls = draw, dict(others)
+        for name in names:
+            default, low, high, step = SLIDERS[choice("name", name, tuple(SLIDERS))]
+            kind = ipywidgets.IntSlider if isinstance(default, int) else ipywidgets.FloatSlider
+            self.controls[name] = kind(
+                value=default, min=low, max=high, step=step, description=name, continuous_update=live
+            )
+        for control in self.controls.values():
+            control.style.description_width = "10em"
+            control.layout.width = "min(36em, 95%)"
+            control.observe(lambda change: self.refresh(), names="value")
+        self.defaults = {name: control.value for name, control in self.controls.items()}
+        self.output = ipywidgets.HTML()
+        self.quiet = False
+        reset = ipywidgets.Button(description="reset")
+        reset.on_click(lambda button: self.reset())
+        super().__init__([*self.controls.values(), reset, self.output])
+        self.refresh()
+
+    def values(self) -> dict[str, Any]:
+        """What the controls stand at."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def refresh(self) -> None:
+        """Draw for the present values."""
+        if self.quiet:
+            return
+        try:
+            self.output.value = self.draw(**self.values())
+        except ValueError as error:
+            self.output.value = f"<p><b>Refused:</b> {html.escape(str(error))}</p>"
+
+    def reset(self) -> None:
+        """Put every control back, and draw once."""
+        self.quiet = True
+        for name, value in self.defaults.items():
+            self.controls[name].value = value
+        self.quiet = False
+        self.refresh()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        # ipywidgets 7 (Colab) displays through _ipython_display_ and never comes here for its output.
+        if bundle is None or int(ipywidgets.__version__.split(".")[0]) < 8:
+            return bundle
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        settings = ", ".join(f"{html.escape(k)} = {html.escape(str(v))}" for k, v in self.values().items())
+        note = f"<p><em>The sliders move in a running notebook. Here they stand at {settings}.</em></p>"
+        return {**data, "text/html": f"<div>{note}{self.output.value}</div>"}, metadata

@@ -1,0 +1,188 @@
+"""Full-scale results, stored with where they came from.
+
+A record is a JSON file under ``records/``: ``{"provenance": {...}, "data": {...}}``, arrays as
+lists, small enough to read in a diff, never a pickle. Weights, where a record has any, lie beside
+it as safetensors.
+
+``python -m utils.records run notebooks/…/NN_topic.ipynb --scale full`` executes a notebook's code
+cells in one process, without Jupyter, so that it also works on a bare GPU machine; a notebook that
+has something to store calls ``save`` at that scale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.runtime import SCALES, device, repo_root, scale
+from utils.validate import require
+
+MAX_BYTES = 300_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stored run: what was measured, and how it came about."""
+
+    data: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def line(self) -> str:
+        """The provenance in one sentence, for a caption or a printed line."""
+        p = self.provenance
+        flops = f", {p['flops']:.2g} FLOPs" if p.get("flops") else ""
+        seeds = f", seeds {p['seeds']}" if p.get("seeds") else ""
+        return (
+            f"{p['device']}, {p['date']}, {p['wall_seconds'] / 60:.1f} minutes{flops}{seeds}, "
+            f"torch {p['versions']['torch']}"
+        )
+
+
+def path_of(name: str) -> Path:
+    """The file of the record called ``chapter/name``."""
+    require(not Path(name).is_absolute() and ".." not in Path(name).parts, "name", "chapter/name", name)
+    return repo_root() / "records" / f"{name}.json"
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that a crash or a full disk leaves the old file as it was.
+
+    Raises ``ValueError`` for NaN or infinity, which JSON cannot hold.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, default=_plain, allow_nan=False)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def save(
+    name: str | Path,
+    data: dict[str, Any],
+    *,
+    started: float,
+    seeds: list[int] | None = None,
+    flops: float | None = None,
+    **notes: Any,
+) -> Path:
+    """Store ``data`` as a record, with its provenance, and return the file's path.
+
+    name: ``chapter/name`` for a file under ``records/``, or a ``Path`` anywhere else.
+    started: ``time.time()`` at the run's start. notes: anything else a reader must know, such as
+    the hash of an archive or what was cut from a published setting.
+    Raises ``ValueError`` if the record is larger than 300 kB or holds NaN.
+    """
+    provenance = {
+        "device": _device_name(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "wall_seconds": round(time.time() - started, 1),
+        "scale": scale(),
+        "seeds": seeds,
+        "flops": flops,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        **notes,
+    }
+    record = {"provenance": provenance, "data": data}
+    size = len(json.dumps(record, default=_plain))
+    require(size <= MAX_BYTES, "data", f"at most {MAX_BYTES} bytes as JSON", size)
+    path = name if isinstance(name, Path) else path_of(name)
+    write_json(path, record)
+    return path
+
+
+def load(name: str | Path) -> Record:
+    """Read a record. Raises ``FileNotFoundError`` or ``ValueError``, each in one clear line."""
+    path = name if isinstance(name, Path) else path_of(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"record {name} has not been made yet: there is no {path.name} in records/")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Record(data=content["data"], provenance=content["provenance"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"record {name} is not a readable record: {type(error).__name__} {error}") from None
+
+
+def find(name: str) -> Record | None:
+    """The record, or ``None`` where it has not been made yet."""
+    return load(name) if path_of(name).is_file() else None
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and scalars of numpy and torch as plain Python, rounded to what a figure can show."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a record holds numbers, strings and lists, not {type(value).__name__}")
+
+
+def _device_name() -> str:
+    if device().type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def run_notebook(path: Path) -> None:
+    """Execute a notebook's code cells in order in this process, figures unseen.
+
+    Raises whatever a cell raises, after naming the cell.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    names: dict[str, Any] = {"__name__": "__main__", "display": print}
+    here = Path.cwd()
+    os.chdir(path.resolve().parent)
+    try:
+        for number, cell in enumerate(cells):
+            if cell["cell_type"] != "code":
+                continue
+            source = "".join(cell["source"])
+            try:
+                exec(compile(source, f"{path.name}, cell {number}", "exec"), names)
+            except BaseException:
+                print(f"cell {number} of {path.name} failed", file=sys.stderr)
+                raise
+    finally:
+        os.chdir(here)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: ``python -m utils.records run NOTEBOOK --scale full``."""
+    parser = argparse.ArgumentParser(description="Execute a notebook's code cells and store its records.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="execute the code cells of a notebook in one process")
+    run.add_argument("notebook", type=Path)
+    run.add_argument("--scale", choices=SCALES, default="full")
+    options = parser.parse_args(arguments)
+    if not options.notebook.is_file():
+        parser.error(f"there is no notebook {options.notebook}")
+    os.environ["COURSE_SCALE"] = options.scale
+    run_notebook(options.notebook)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Which of many solutions does an optimizer reach? Two parameters, one equation, every step explicit.
+
+The data are four measurements of one direction: row i of X is c_i · (1, 0.5) and y_i = c_i, so every w on the
+line w1 + 0.5 w2 = 1 has zero loss. In the linear model the gradient always points along (1, 0.5): gradient
+descent, its stochastic and its normalized form can only end at the projection of their start on that line,
+whatever the step size. Adam rescales each coordinate and leaves that direction. With w = u² - v²
+(Woodworth et al. 2020) the scale of the initialisation decides between a sparse and a small solution.
+
+The explorer on the page (``utils/widgets/solution_path.mjs``) repeats these steps in JavaScript, operation by
+operation; a test holds the two paths equal. Plain floats, no arrays: that is what makes them comparable.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from utils.validate import choice, integer, number, require
+
+DIRECTION = (1.0, 0.5)
+TARGET = 1.0
+LENGTHS = (0.5, 1.0, 1.5, 1.0)  # c_i, one a sample
+METHODS = ("gd", "sgd", "normalized", "adam")
+MODELS = ("linear", "squares")
+STEPS = 500
+LIMIT = 1e6  # a path that comes this far from 0 has diverged
+SHRINK = 0.98  # normalized GD: a fixed step would hop over the line for ever
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Path:
+    """The points w_0, w_1, … that an optimizer visits, and the step at which it diverged, if it did."""
+
+    points: list[Point]
+    diverged_at: int | None
+
+
+def residual(w: Point) -> float:
+    """w1 + 0.5 w2 - 1; zero on the line of solutions."""
+    return DIRECTION[0] * w[0] + DIRECTION[1] * w[1] - TARGET
+
+
+def loss(w: Point) -> float:
+    """Half the mean squared error of the four samples at ``w``."""
+    r = residual(w)
+    return 0.5 * _mean_square() * r * r
+
+
+def balanced(w: Point, scale: float) -> list[float]:
+    """(u1, u2, v1, v2) with u² - v² = w and u v = scale² in each coordinate; u = v = scale at w = 0.
+
+    Gradient flow keeps u v, so ``scale`` is the initialisation scale of the whole path.
+    """
+    us, vs = [], []
+    for x in w:
+        s = math.sqrt(x * x + 4 * scale * scale * scale * scale)
+        large = math.sqrt((s + abs(x)) / 2)
+        small = scale * scale / large  # the difference of two near numbers would lose digits
+        us.append(large if x >= 0 else small)
+        vs.append(small if x >= 0 else large)
+    return us + vs
+
+
+def weights(parameters: Sequence[float], model: str) -> Point:
+    """The w that ``parameters`` stand for: themselves, or u² - v²."""
+    if model == "linear":
+        return parameters[0], parameters[1]
+    u1, u2, v1, v2 = parameters
+    return u1 * u1 - v1 * v1, u2 * u2 - v2 * v2
+
+
+def gradient(parameters: Sequence[float], model: str, samples: Sequence[int]) -> list[float]:
+    """Gradient of half the mean squared error over ``samples``, one entry a parameter."""
+    w = weights(parameters, model)
+    g = [0.0, 0.0]
+    for i in samples:
+        x1, x2 = LENGTHS[i] * DIRECTION[0], LENGTHS[i] * DIRECTION[1]
+        r = x1 * w[0] + x2 * w[1] - LENGTHS[i] * TARGET
+        g[0] += r * x1
+        g[1] += r * x2
+    g = [g[0] / len(samples), g[1] / len(samples)]
+    if model == "linear":
+        return g
+    u1, u2, v1, v2 = parameters
+    return [2 * u1 * g[0], 2 * u2 * g[1], -2 * v1 * g[0], -2 * v2 * g[1]]
+
+
+def run(
+    method: str,
+    eta: float,
+    start: Point,
+    order: Sequence[int],
+    *,
+    model: str = "linear",
+    scale: float = 0.5,
+    steps: int = STEPS,
+) -> Path:
+    """Run ``steps`` steps of size ``eta`` from ``start`` = w_0.
+
+    method: "gd"; "sgd", step t on sample ``order[t]`` alone; "normalized", a step of length eta · 0.98^t
+    against the gradient; "adam" with the usual constants. model: "linear", or "squares" for w = u² - v²
+    started with u v = scale². Stops where the path leaves |w1| + |w2| ≤ 1e6 or becomes NaN, and drops that
+    point.
+    Raises ``ValueError`` for an unknown name, a step size or scale that is not positive, or a short order.
+    """
+    choice("method", method, METHODS)
+    choice("model", model, MODELS)
+    number("eta", eta, 0.0, open_low=True)
+    number("scale", scale, 0.0, open_low=True)
+    integer("steps", steps, 0)
+    require(len(order) >= steps, "order", f"at least steps = {steps} long", len(order))
+    p = list(start) if model == "linear" else balanced(start, scale)
+    points, everyone = [weights(p, model)], range(len(LENGTHS))
+    m, v = [0.0] * len(p), [0.0] * len(p)
+    power1 = power2 = shrunk = 1.0
+    for t in range(steps):
+        g = gradient(p, model, [order[t]] if method == "sgd" else everyone)
+        if method == "adam":
+            power1, power2 = power1 * BETA1, power2 * BETA2
+            for j, gj in enumerate(g):
+                m[j] = BETA1 * m[j] + (1 - BETA1) * gj
+                v[j] = BETA2 * v[j] + (1 - BETA2) * gj * gj
+                p[j] -= eta * (m[j] / (1 - power1)) / (math.sqrt(v[j] / (1 - power2)) + EPSILON)
+        else:
+            size = eta
+            if method == "normalized":
+                square = 0.0
+                for gj in g:
+                    square += gj * gj
+                size = eta * shrunk / math.sqrt(square) if square > 0 else 0.0
+                shrunk *= SHRINK
+            for j, gj in enumerate(g):
+                p[j] -= size * gj
+        w = weights(p, model)
+        if not abs(w[0]) + abs(w[1]) <= LIMIT:  # also when NaN
+            return Path(points, t + 1)
+        points.append(w)
+    return Path(points, None)
+
+
+def flow_end(start: Point, *, model: str = "linear", scale: float = 0.5) -> Point:
+    """Where gradient flow, the limit of small steps, ends.
+
+    Linear: the projection of ``start`` on the line. Squares: w_j = 2 scale² sinh(θ_j + q a_j) with
+    θ_j = asinh(w0_j / 2 scale²), and q such that the equation holds (Woodworth et al. 2020, for w0 = 0).
+    """
+    a1, a2 = DIRECTION
+    if model == "linear":
+        q = residual(start) / (a1 * a1 + a2 * a2)
+        return start[0] - q * a1, start[1] - q * a2
+    double = 2 * scale * scale
+    t1, t2 = math.asinh(start[0] / double), math.asinh(start[1] / double)
+
+    def point(q: float) -> Point:
+        return double * math.sinh(t1 + q * a1), double * math.sinh(t2 + q * a2)
+
+    low, high = -100.0, 100.0  # the residual rises with q; the bracket holds for scale ≥ 0.001
+    for _ in range(200):
+        middle = (low + high) / 2
+        if residual(point(middle)) > 0:
+            high = middle
+        else:
+            low = middle
+    return point((low + high) / 2)
+
+
+def sharpness(end: Point, *, model: str = "linear", scale: float = 0.5) -> float:
+    """λ_max of the loss's Hessian at the solution ``end``; gradient descent is stable there for η < 2/λ_max.
+
+    At zero loss the Hessian is the mean of squared gradients of the prediction, which all point one way.
+    """
+    a1, a2 = DIRECTION
+    if model == "linear":
+        return _mean_square() * (a1 * a1 + a2 * a2)
+    u1, u2, v1, v2 = balanced(end, scale)
+    return _mean_square() * 4 * (a1 * a1 * (u1 * u1 + v1 * v1) + a2 * a2 * (u2 * u2 + v2 * v2))
+
+
+def _mean_square() -> float:
+    total = 0.0
+    for c in LENGTHS:
+        total += c * c
+    return total / len(LENGTHS)
+
+
+def sample_orders(n_orders: int = 3, steps: int = STEPS, seed: int = 0) -> list[str]:
+    """Random orders for SGD, one digit a step: the record ``implicit_regularization/sample_orders``."""
+    rng = random.Random(seed)
+    return ["".join(str(rng.randrange(len(LENGTHS))) for _ in range(steps)) for _ in range(n_orders)]

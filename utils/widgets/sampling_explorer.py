@@ -1,0 +1,71 @@
+"""The sampling explorer in a notebook, with the learner's own model; on the pages the ``.mjs`` runs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import traitlets as t
+from torch import nn
+
+from utils import records
+from utils.pipelines import ENGINES
+from utils.validate import require
+from utils.widgets.base import CourseWidget
+from utils.widgets.sampling_data import NAME, position, token_texts
+
+
+class SamplingExplorer(CourseWidget):
+    """What each decoding setting does to a model's next token, in each engine's order.
+
+    ``SamplingExplorer(model, tokenizer, ["Once upon a"], temperature=0.7)`` shows what this model says after
+    these prompts; a prompt may be a pair of texts, the second written by the model, which is what some
+    penalties see. The model is a `utils.gpt.GPT` or a causal language model of ``transformers``. Without a
+    model, the recorded prompts are shown. ``None`` for a setting is "off"; a slider changes the traits.
+
+    Raises ``ValueError`` for a model without a tokenizer or prompts, or an empty prompt, and a ``TraitError``
+    for a setting of the wrong type.
+    """
+
+    module = "sampling_explorer"
+    label = "Sampling explorer"
+    record = f"{NAME}.json"
+
+    engine = t.Enum(tuple(ENGINES), None, allow_none=True).tag(sync=True, page=True)
+    temperature, top_p, min_p = (t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3))
+    repetition_penalty, frequency_penalty, presence_penalty = (
+        t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3)
+    )
+    top_k, seed, draws = (t.Int(None, allow_none=True).tag(sync=True, page=True) for _ in range(3))
+    prompt = t.Unicode(None, allow_none=True).tag(
+        sync=True
+    )  # a key; not for the page, which has its own prompts
+    prompts = t.List(t.Dict()).tag(sync=True)
+    vocab = t.List(t.Unicode()).tag(sync=True)
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        tokenizer: Any = None,
+        prompts: Sequence[str | tuple[str, str]] = (),
+        **settings: Any,
+    ) -> None:
+        if model is None:
+            data = records.load(NAME).data
+            super().__init__(prompts=data["prompts"], vocab=data["vocab"], **settings)
+            return
+        require(tokenizer is not None, "tokenizer", "given with a model", tokenizer)
+        require(
+            len(prompts) > 0 and not isinstance(prompts, str),
+            "prompts",
+            "a list of at least one text",
+            prompts,
+        )
+        items = []
+        for prompt, output in ((p, "") if isinstance(p, str) else p for p in prompts):
+            encoded = tokenizer.encode(output)
+            require(prompt != "", "prompts", "made of non-empty texts", prompt)
+            items.append(position(model, tokenizer, prompt, getattr(encoded, "ids", encoded)))
+        for i, item in enumerate(items):  # two prompts may differ in punctuation alone
+            item["key"] = f"{i + 1}-{item['key']}"
+        super().__init__(prompts=items, vocab=token_texts(tokenizer, model.config.vocab_size), **settings)
