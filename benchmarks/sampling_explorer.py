@@ -1,0 +1,162 @@
+"""Time the sampling explorer in headless Chromium: how long a slider's move takes, how fast the model writes.
+
+    python -m benchmarks.sampling_explorer        # under a minute; needs Chromium and records/course_gpt
+
+It builds a page with the explorer, opens it over http and from disk, and prints for each
+
+* a slider's move: its handler plus layout, and from the event until after the next paint, beside the same for
+  a handler that does nothing, which waits for a frame just as long;
+* loading the model after the click, and tokens a second while it writes.
+
+The targets printed beside are the course's own. The machine's load stands in the first line, because a busy
+machine misses them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import CDPSession, Page, sync_playwright
+
+from tests.browser import FLAGS, Watch, find_browser, serve
+from tests.small_book import widget_book
+from utils.widgets.live_weights import quantize
+
+PAGE = """# Sampling
+
+```{anywidget} utils/widgets/sampling_explorer.mjs
+:label: Sampling explorer
+:record: sampling/explorer.json
+:live: course_gpt
+```
+"""
+# Moves `input` back and forth; gives [handler and layout, until after paint] in milliseconds.
+MOVES = """async ({ id, moves }) => {
+  const input = id ? document.querySelector(`input[id$="${id}"]`) : document.createElement("input");
+  const root = document.querySelector(".cw"), times = [], channel = new MessageChannel();
+  const painted = () => new Promise((resolve) => {
+    channel.port1.onmessage = resolve;
+    requestAnimationFrame(() => channel.port2.postMessage(0)); // the message is handled after the paint
+  });
+  for (let i = 0; i < moves; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 7 * Math.random()));
+    if (id) input.value = Math.round((Number(input.max) * ((i * 37) % 100)) / 100);
+    const start = performance.now();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    await null; // the handler draws in a microtask, which comes first
+    root.getBoundingClientRect();
+    const done = performance.now();
+    await painted();
+    times.push([done - start, performance.now() - start]);
+  }
+  return times;
+}"""
+SLIDERS = ("temperature", "top_p", "min_p", "repetition_penalty")
+
+
+def p95(values: list[float]) -> float:
+    """The 95th percentile."""
+    return statistics.quantiles(values, n=20)[-1]
+
+
+def cpu(client: CDPSession) -> dict[str, float]:
+    """Seconds of processor time of the page's main thread, which a busy machine changes little."""
+    found = {m["name"]: m["value"] for m in client.send("Performance.getMetrics")["metrics"]}
+    return {part: found[f"{part}Duration"] for part in ("Script", "RecalcStyle", "Layout")}
+
+
+def moves(page: Page, n: int) -> None:
+    """Print the two p95 of moving sliders, and the second for a handler that does nothing."""
+    # The settings that cost most: every step of the pipeline is on.
+    page.evaluate(
+        "location.hash = '#sampling-explorer?top_k=2000&frequency_penalty=0.5&presence_penalty=0.5&draws=100'"
+    )
+    page.wait_for_timeout(500)
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = cpu(client)
+    times = [t for id in SLIDERS for t in page.evaluate(MOVES, {"id": id, "moves": n})]
+    spent = {part: (t - before[part]) / len(times) for part, t in cpu(client).items()}
+    idle = page.evaluate(MOVES, {"id": "", "moves": n})
+    for name, values, target in (
+        ("handler + layout", [t[0] for t in times], "target 8"),
+        ("input to painted", [t[1] for t in times], "target 34"),
+        ("doing nothing", [t[1] for t in idle], ""),
+    ):
+        print(f"  {name:18} p50 {statistics.median(values):6.2f} ms   p95 {p95(values):6.2f} ms   {target}")
+    parts = ", ".join(f"{part.lower()} {1000 * t:.2f}" for part, t in spent.items())
+    print(f"  processor time     mean {1000 * sum(spent.values()):4.2f} ms a move ({parts})")
+
+
+def writing(page: Page, tokens: int, runs: int) -> None:
+    """Load the model, let it write, print seconds to load and the median of tokens a second."""
+    started = time.perf_counter()
+    page.get_by_role("button", name="Load the model").click()
+    page.get_by_role("button", name="Write").wait_for()
+    print(f"  loading the model  {time.perf_counter() - started:6.2f} s")
+    page.get_by_label("Prompt", exact=True).fill("It")
+    page.get_by_label("Tokens", exact=True).fill(str(tokens))
+    rates = []
+    for seed in range(runs):
+        page.evaluate(f"location.hash = '#sampling-explorer?top_p=0.95&seed={seed}'")
+        page.wait_for_timeout(100)
+        milliseconds = page.evaluate(
+            """() => new Promise((resolve) => {
+              const start = performance.now(), status = document.querySelector(".cw-status");
+              new MutationObserver((_, observer) => {
+                if (!status.textContent.startsWith("Ended")) return;
+                observer.disconnect();
+                resolve(performance.now() - start);
+              }).observe(status, { childList: true });
+              const buttons = [...document.querySelectorAll(".cw-live button")];
+              buttons.find((button) => button.textContent === "Write").click();
+            })"""
+        )
+        written = page.locator(".cw-text span").count() - 1  # the first is the prompt
+        rates.append(1000 * written / milliseconds)
+    spread = f"{min(rates):.0f} to {max(rates):.0f}"
+    print(f"  writing            median {statistics.median(rates):.0f} tokens/s ({spread})   target 60")
+
+
+def main() -> None:
+    """Build, open, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--moves", type=int, default=60, help="moves of each slider")
+    parser.add_argument("--tokens", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=5)
+    args = parser.parse_args()
+    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    print(f"{os.cpu_count()} CPUs, load {load}")
+    records = Path(__file__).parents[1] / "records" / "course_gpt"
+    size = len(quantize((records / "model.safetensors").read_bytes(), {}))
+    print(f"weights {size / 1e6:.2f} MB (target 7)")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        site = widget_book(Path(folder), {"index.md": PAGE})
+        page_size, script_size = (
+            (site / name).stat().st_size for name in ("index.html", "live/course_gpt.js")
+        )
+        print(f"page {page_size / 1e3:.0f} kB, script {script_size / 1e6:.2f} MB")
+        browser = driver.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
+        with serve(site) as web:
+            for name, address in (("http", web), ("file", site.as_uri())):
+                print(name)
+                page = browser.new_page(viewport={"width": 1280, "height": 900})
+                watch = Watch(page)
+                page.goto(f"{address}/index.html")
+                page.wait_for_selector("[data-afm-ready]")
+                moves(page, args.moves)
+                writing(page, args.tokens, args.runs)
+                watch.check()
+                page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
