@@ -1,0 +1,84 @@
+"""The book's own build steps: MathJax travels with the pages, buttons need an address, and a
+few places of the theme's and the bibliography's HTML are repaired."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+# The one bundle the pages load, and the TeX extensions it may fetch later (\cancel, \mathclap, …).
+MATHJAX_PARTS = ("tex-svg.js", "input/tex/extensions")
+
+
+def mathjax_folder() -> Path:
+    """Where the PyPI package sphinx-mathjax-offline keeps MathJax 3."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ExtensionError(
+            "sphinx-mathjax-offline is not installed: run `make book` or install requirements-book.txt"
+        )
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Copy what the pages need of MathJax into the built book, outside ``_static``.
+
+    A script under ``_static`` would be loaded by every page at once.
+    """
+    if exception is not None or app.builder.format != "html":
+        return
+    source, target = mathjax_folder(), Path(app.outdir) / "mathjax"
+    for part in MATHJAX_PARTS:
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / part, target / part)
+
+
+def drop_buttons_without_address(app: Sphinx, config: Config) -> None:
+    """Offer no launch buttons while the repository's address is unset; the theme would stop on it."""
+    options = config.html_theme_options
+    if not options.get("repository_url"):
+        options.pop("repository_url", None)
+        options.pop("launch_buttons", None)
+
+
+# What to look for in a finished page, and what ought to stand there.
+REPAIRS = (
+    # The arrow that unfolds a chapter in the sidebar has no text.
+    ('<summary><span class="toctree-toggle"', '<summary aria-label="Sections"><span class="toctree-toggle"'),
+    # The outline beside the text follows the scrolling only if the browser's script can find it: the
+    # theme names a class that it no longer uses, and the script then trips over every other link.
+    ('data-bs-target=".bd-toc-nav"', 'data-bs-target=".page-toc"'),
+    # docutils calls a bibliography a list, and gives its entries another role.
+    ('<div role="list" class="citation-list">', '<div class="citation-list">'),
+)
+
+
+def repair_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Apply ``REPAIRS`` to every page that was written."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        old = page.read_text(encoding="utf-8")
+        new = old
+        for wrong, right in REPAIRS:
+            new = new.replace(wrong, right)
+        if 'class="page-toc"' not in new:
+            new = new.replace(' data-bs-spy="scroll"', "")  # a page without sections has no outline
+        if new != old:
+            page.write_text(new, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the steps."""
+    app.connect("config-inited", drop_buttons_without_address)
+    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", repair_pages)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
