@@ -1,0 +1,24 @@
+"""The built book, found once. `make site` builds it first."""
+
+from pathlib import Path
+
+import pytest
+
+from utils.runtime import repo_root
+
+HTML = repo_root() / "_build" / "html"
+
+
+def pages(root: Path = HTML) -> list[Path]:
+    """Every page a reader can reach, without Sphinx's own search and index pages' sources."""
+    skipped = {"_static", "_sources", "mathjax"}
+    return sorted(p for p in root.rglob("*.html") if not skipped & set(p.relative_to(root).parts))
+
+
+@pytest.fixture(scope="session")
+def html() -> Path:
+    if not (HTML / "index.html").is_file():
+        pytest.fail(
+            f"there is no built book in {HTML.relative_to(repo_root())}: run `make site`", pytrace=False
+        )
+    return HTML

@@ -1,0 +1,70 @@
+"""``check`` holds or raises with the measured value; ``glue`` stores what the pages paste."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from utils import checks
+from utils.checks import ClaimError, check, check_at_least, check_at_most, check_between, glue
+
+
+def test_a_claim_that_holds_prints_one_line_without_measured_digits(capsys):
+    check("ratio", 1.02, 1, rtol=0.05)
+    check_at_least("peak over valley", torch.tensor([1.31, 1.4]), 1.25)
+    check_at_most("error", 0.2, 0.3)
+    check_between("share", np.array([0.1, 0.2]), 0, 1)
+    assert capsys.readouterr().out == (
+        "✓ ratio: = 1, within a relative 0.05\n"
+        "✓ peak over valley: ≥ 1.25\n"
+        "✓ error: ≤ 0.3\n"
+        "✓ share: between 0 and 1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda: check("x", 1.2, 1, rtol=0.1),
+        lambda: check("x", [1, 2], [1, 3]),
+        lambda: check_at_least("x", [3, 1], 2),
+        lambda: check_at_most("x", float("nan"), 2),
+        lambda: check_between("x", 3, 0, 1),
+    ],
+)
+def test_a_claim_that_fails_raises_with_the_measured_value(claim, capsys):
+    with pytest.raises(ClaimError, match="x: claimed .*, measured"):
+        claim()
+    assert capsys.readouterr().out == ""
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match=r"rtol must be a number in \[0, inf\), got -1"):
+        check("x", 1, 1, rtol=-1)
+    with pytest.raises(ValueError, match="value of 'x' must be at least one number"):
+        check_at_least("x", [], 1)
+    with pytest.raises(ValueError, match="low must be at most high = 1, got 2"):
+        check_between("x", 1, 2, 1)
+
+
+def test_glue_stores_value_and_tolerance_and_logs_the_fresh_one(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **kw: shown.append((data, kw["metadata"])))
+    monkeypatch.setenv("COURSE_GLUE_LOG", str(tmp_path / "log"))
+    glue("dd_x", np.float32(0.5), rtol=0.1)
+    data, metadata = shown[0]
+    assert data == {checks.PREFIX + "text/plain": "0.5"}
+    assert metadata["scrapbook"] == {
+        "name": "dd_x",
+        "mime_prefix": checks.PREFIX,
+        "value": 0.5,
+        "rtol": 0.1,
+        "atol": 0.0,
+    }
+    assert json.loads((tmp_path / "log").read_text())["value"] == 0.5
+
+
+def test_glue_refuses_a_number_that_is_none():
+    with pytest.raises(ValueError, match="value of 'dd_x' must be a number"):
+        glue("dd_x", float("nan"))

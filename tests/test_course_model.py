@@ -1,0 +1,247 @@
+"""Corpus, tokenizer, baselines, and the stored models: what their cards say is what the files are."""
+
+import itertools
+import json
+import lzma
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from utils import baselines, corpus, course_model
+from utils.course_card import SUBSET
+from utils.gpt import GPT, GPTConfig
+from utils.model_card import readme
+from utils.runtime import repo_root
+from utils.training import evaluate, flops_per_token
+
+NAMES = tuple(course_model.RECIPES)
+TEXT = "It was a dark night; the rain fell in torrents. The rain, it was said, never stopped. £5 naïve ☂\n"
+
+
+def some_books() -> list[corpus.Book]:
+    authors = [("A", 900), ("B", 500), ("C", 300), ("A", 200), ("D", 100)]
+    books = [corpus.Book("train", a, f"{a}{i}", 1900, TEXT * (n // 20)) for i, (a, n) in enumerate(authors)]
+    return [*books, corpus.Book("validation", "E", "Held", 1901, TEXT * 30)]
+
+
+def write_corpus(path: Path, books: list[corpus.Book]) -> Path:
+    with lzma.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(vars(b)) + "\n" for b in books)
+    return path
+
+
+def card(name: str) -> dict:
+    path = repo_root() / "records" / name / "card.json"
+    if not path.exists():
+        pytest.skip(f"records/{name} has not been made yet")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+# Corpus and tokenizer
+
+
+def test_books_are_read_and_split_by_author(tmp_path):
+    books = corpus.read_books(write_corpus(tmp_path / "books.jsonl.xz", some_books()))
+    assert books == some_books()
+    first, second = corpus.halves(books)
+    assert {b.author for b in first} == {"A"}
+    assert {b.author for b in second} == {"B", "C", "D"}
+    assert corpus.halves(books[::-1])[0] == first[::-1]
+
+
+def test_a_line_that_is_no_book_is_named(tmp_path):
+    path = tmp_path / "books.jsonl"
+    good = json.dumps(vars(some_books()[0]))
+    for bad in ("{", '{"title": "no text"}', "3"):
+        path.write_text(good + "\n" + bad + "\n")
+        with pytest.raises(ValueError, match=r"line 2 of books.jsonl is not a book") as error:
+            corpus.read_books(path)
+        assert "\n" not in str(error.value)
+    path.write_text("")
+    with pytest.raises(ValueError, match="path must be a corpus with at least one book"):
+        corpus.read_books(path)
+
+
+def test_the_tokenizer_returns_every_string_and_counts_its_bytes():
+    tokenizer = corpus.train_tokenizer([TEXT * 20], 300)
+    assert tokenizer.get_vocab_size() == 300
+    assert tokenizer.token_to_id(corpus.END) == 0
+    sizes = baselines.token_bytes(tokenizer)
+    for text in (TEXT, "日本語 and 🙂", "\x00\t  \r\n", "_never seen_ XYZ"):
+        ids = tokenizer.encode(text).ids
+        assert tokenizer.decode(ids) == text
+        assert sizes[ids].sum() == len(text.encode())
+    with pytest.raises(ValueError, match="vocab_size must be a whole number of at least 257, got 256"):
+        corpus.train_tokenizer([TEXT], 256)
+
+
+def test_tokens_on_disk_are_mapped_and_end_marks_each_book(tmp_path):
+    tokenizer = corpus.train_tokenizer([TEXT * 20], 300)
+    tokens = corpus.encode_books(tokenizer, some_books())
+    assert (tokens == 0).sum() == len(some_books())
+    mapped = corpus.open_tokens(corpus.write_tokens(tmp_path / "a" / "books.npy", tokens))
+    assert isinstance(mapped, np.memmap)
+    assert mapped.dtype == np.uint16
+    np.testing.assert_array_equal(mapped, tokens)
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["books.npy"]
+
+
+# Baselines
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_kneser_ney_is_a_distribution_for_every_history(order):
+    tokens = np.random.default_rng(0).integers(0, 6, 400)
+    model = baselines.KneserNey(tokens, order, 8)  # ids 6 and 7 never occur
+    for history in itertools.product((0, 3, 7), repeat=2):
+        p = [np.exp(-model.nats(np.array([*history, w])))[-1] for w in range(8)]
+        assert sum(p) == pytest.approx(1.0)
+        assert min(p) > 0
+
+
+def test_kneser_ney_by_hand():
+    """a b a b a c over {a, b, c, d}: one bigram level above the continuation unigram, worked out on paper."""
+    model = baselines.KneserNey(np.array([0, 1, 0, 1, 0, 2]), 2, 4)
+    # Bigrams ab 2, ba 2, ac 1: n1 = 1, n2 = 2, discount 1/5. Continuations a 1, b 1, c 1: discount 1.
+    unigram = 3 / 3 / 4  # all of the discounted mass is shared among the four
+    expected = (2 - 0.2) / 3 + 0.2 * 2 / 3 * unigram
+    assert np.exp(-model.nats(np.array([0, 1])))[1] == pytest.approx(expected)
+    unseen = 0.2 * 2 / 3 * unigram
+    assert np.exp(-model.nats(np.array([0, 3])))[1] == pytest.approx(unseen)
+
+
+def test_a_longer_history_helps_on_a_text_with_structure():
+    tokens = np.tile([0, 1, 2, 0, 2, 1], 200)
+    losses = [baselines.KneserNey(tokens, n, 4).nats(tokens).mean() for n in (1, 2, 3)]
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_text_measures_by_hand():
+    assert baselines.words("Don't stop_ME at 3 o’clock, naïve!") == [
+        "don't",
+        "stop",
+        "me",
+        "at",
+        "o’clock",
+        "naïve",
+    ]
+    assert baselines.vocabulary(["a b a", "b c"]) == {"a", "b"}
+    assert baselines.real_word_rate(["a b", "x, A"], {"a", "b"}) == 0.75
+    assert baselines.repeated_ngram_rate([[1, 2, 3, 1, 2, 3], [1, 2]], n=2) == 2 / 6
+    assert baselines.repeated_ngram_rate([[1, 2, 1, 2, 1]], n=2) == 0.5
+    assert baselines.bits_per_byte(np.log(2) * 24, 8) == pytest.approx(3.0)
+    with pytest.raises(ValueError, match="sequences must be some with at least n = 4 tokens, got 0"):
+        baselines.repeated_ngram_rate([[1, 2]])
+
+
+# The command, on a corpus of a few kilobytes
+
+
+def test_training_and_storing_from_the_command_line(tmp_path, monkeypatch, capsys):
+    from utils import course_card
+
+    tiny = GPTConfig(vocab_size=300, context_length=40, n_layer=1, n_head=2, d_model=16)
+    recipes = {name: course_model.Recipe(tiny, half) for half, name in enumerate(NAMES)}
+    for module in (course_model, course_card):
+        monkeypatch.setattr(module, "RECIPES", recipes)
+    monkeypatch.setenv("COURSE_QUIET", "1")
+    books = write_corpus(tmp_path / "books.jsonl.xz", some_books())
+    common = ["--corpus", str(books), "--work", str(tmp_path / "work"), "--name", "course_gpt"]
+    course_model.main(["train", *common, "--steps", "6", "--batch-size", "2"])
+    course_model.main(["train", *common, "--steps", "6", "--batch-size", "2"])  # done: nothing left to do
+    course_card.main([*common, "--out", str(tmp_path / "records")])
+    folder = tmp_path / "records" / "course_gpt"
+    stored = json.loads((folder / "card.json").read_text())
+    assert stored["training"]["tokens"] == 6 * 2 * 40
+    assert stored["data"]["sha256"] == corpus.sha256(books)
+    assert stored["data"]["train_titles"] == ["A: A0", "A: A3"]
+    assert f"{stored['evaluation']['nats_per_token']:.4f} nats" in capsys.readouterr().out
+    model, tokenizer = course_model.load("course_gpt", folder)
+    assert isinstance(model, GPT)
+    assert tokenizer.get_vocab_size() == model.config.vocab_size
+    with pytest.raises(SystemExit):
+        course_model.main(["train", *common, "--until", "25:00"])
+    assert "until must be a time of day as HH:MM" in capsys.readouterr().err
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"records/judge_gpt holds no model.safetensors"):
+        course_model.load("judge_gpt", tmp_path)
+    with pytest.raises(ValueError, match="name must be one of 'course_gpt', 'judge_gpt', got 'gpt5'"):
+        course_model.load("gpt5")
+
+
+# The stored models
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_describes_the_files(name):
+    stored = card(name)
+    model, tokenizer = course_model.load(name)
+    weights = repo_root() / "records" / name / "model.safetensors"
+    assert weights.stat().st_size == stored["bytes_of_weights"] <= 16e6
+    assert model.num_parameters() == stored["parameters"]
+    assert vars(model.config) == stored["architecture"]
+    assert tokenizer.get_vocab_size() == model.config.vocab_size
+    t = stored["training"]
+    assert t["tokens"] == t["steps"] * t["settings"]["batch_size"] * model.config.context_length
+    assert t["flops"] == t["tokens"] * flops_per_token(model.config)
+    folder = weights.parent
+    assert (folder / "README.md").read_text(encoding="utf-8") == readme(stored)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_beats_the_ngrams_and_writes_words(name):
+    stored = card(name)
+    if not stored["finished"]:
+        pytest.skip(f"records/{name} is a snapshot of an unfinished run, as its card says")
+    bits = stored["evaluation"]["bits_per_byte"]
+    assert bits < min(b["bits_per_byte"] for b in stored["baselines"].values())
+    human, cool = stored["samples"]["held-out text"], stored["samples"]["T = 0.8"]
+    assert cool["real_word_rate"] > human["real_word_rate"] - 0.03
+    assert cool["repeated_4gram_rate"] < human["repeated_4gram_rate"] + 0.05
+
+
+def test_the_two_models_share_no_training_text_and_no_held_out_book():
+    course, judge = (card(name)["data"] for name in NAMES)
+    authors = [{t.split(":")[0] for t in data["train_titles"]} for data in (course, judge)]
+    assert not authors[0] & authors[1]
+    for data in (course, judge):
+        assert not set(data["train_titles"]) & set(data["validation_titles"])
+    assert course["sha256"] == judge["sha256"]
+
+
+def test_transformers_reads_the_stored_model():
+    transformers = pytest.importorskip("transformers")
+    card("course_gpt")
+    folder = repo_root() / "records" / "course_gpt"
+    model, tokenizer = course_model.load("course_gpt")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = torch.tensor([tokenizer.encode("It was the best of times").ids])
+    with torch.no_grad():
+        torch.testing.assert_close(model(ids), theirs(ids).logits, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bits_per_byte_on_the_held_out_books(name):
+    """Recompute the loss on a sample of the held-out windows; the byte and token counts on all of them."""
+    folder = os.environ.get("COURSE_BOOKS")
+    if not folder:
+        pytest.skip("COURSE_BOOKS names no folder with the corpus of books, which is not part of the course")
+    stored = card(name)
+    path = Path(folder) / stored["data"]["corpus"]
+    assert corpus.sha256(path) == stored["data"]["sha256"]
+    model, tokenizer = course_model.load(name)
+    held_out = [b for b in corpus.read_books(path) if b.split == "validation"]
+    assert [f"{b.author}: {b.title}" for b in held_out] == stored["data"]["validation_titles"]
+    tokens, e = corpus.encode_books(tokenizer, held_out), stored["evaluation"]
+    scored = tokens[1 : e["tokens"] + 1]
+    assert baselines.token_bytes(tokenizer)[scored].sum() == e["bytes"]
+    bits = baselines.bits_per_byte(e["nats_per_token"] * e["tokens"], e["bytes"])
+    assert bits == pytest.approx(e["bits_per_byte"], rel=1e-12)
+    again = evaluate(model, tokens, windows=SUBSET)
+    assert again == pytest.approx(e["subset_nats_per_token"], rel=1e-4)
+    assert again == pytest.approx(e["nats_per_token"], rel=0.05)  # a sample stands for the whole

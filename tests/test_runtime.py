@@ -1,0 +1,45 @@
+"""Scale, device and seed are chosen as documented."""
+
+import pytest
+import torch
+
+from utils import runtime
+
+
+def test_scale_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("COURSE_SCALE", "full")
+    assert runtime.at_scale(cpu=1, colab=2, full=3) == 3
+    assert runtime.at_scale(cpu=1, colab=2) == 2
+    assert runtime.at_scale(cpu=1) == 1
+    monkeypatch.delenv("COURSE_SCALE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert runtime.scale() == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtime.scale() == "colab"
+
+
+def test_unknown_scale_is_one_clear_line(monkeypatch):
+    monkeypatch.setenv("COURSE_SCALE", "huge")
+    with pytest.raises(ValueError, match="COURSE_SCALE must be one of 'cpu', 'colab', 'full', got 'huge'"):
+        runtime.scale()
+
+
+def test_asking_for_a_device_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("COURSE_DEVICE", "cuda")
+    with pytest.raises(RuntimeError, match="this machine has no cuda device"):
+        runtime.device()
+
+
+def test_seeding_repeats():
+    runtime.seed_everything(3)
+    first = torch.rand(2)
+    runtime.seed_everything(3)
+    assert torch.equal(first, torch.rand(2))
+    with pytest.raises(ValueError, match="seed must be a whole number"):
+        runtime.seed_everything(-1)
+
+
+def test_progress_yields_everything(monkeypatch):
+    monkeypatch.setenv("COURSE_QUIET", "1")
+    assert list(runtime.progress(range(3), "x")) == [0, 1, 2]
