@@ -15,11 +15,17 @@ SERIOUS = {"serious", "critical"}
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page, theme, html, chromium):
-    context = chromium.new_context(color_scheme=theme, viewport={"width": 1280, "height": 900})
+    # The theme's script sets its colours after loading, and buttons fade to them: without motion, and with
+    # whatever still moves finished, axe measures the colours a reader sees and none halfway.
+    context = chromium.new_context(
+        color_scheme=theme, reduced_motion="reduce", viewport={"width": 1280, "height": 900}
+    )
     tab = context.new_page()
     watch = Watch(tab)
     tab.goto((html / page).as_uri())
     tab.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+    tab.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
+    tab.wait_for_function("() => document.getAnimations().every(a => a.playState !== 'running')")
     # Without preload axe does not fetch the style sheets again, which a page on file:// may not do.
     results = Axe().run(tab, options={"preload": False}).response
     context.close()
