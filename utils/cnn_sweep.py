@@ -3,7 +3,7 @@
     python -m utils.cnn_sweep --time-budget 540                     # a GPU; writes records/double_descent/…
     python -m utils.cnn_sweep --time-budget 540 --archive cifar.zip # the data at hand rather than a download
 
-The setting is that of Nakkiran et al. 2019 (arXiv:1912.02292): their 5-layer CNN, cross-entropy, no data
+The setting is that of Nakkiran et al. 2020 (arXiv:1912.02292): their 5-layer CNN, cross-entropy, no data
 augmentation, no weight decay, a share of the training labels replaced by wrong ones. One sweep gives both
 curves: the errors at the end against width, and the errors along training for each width. Cut against the
 paper, so that the default fits about ten minutes of one data-centre GPU (sized by arithmetic; the record
