@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -64,3 +67,29 @@ def visit(chromium):
     for page, watch in opened:
         watch.check()
         page.close()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory) -> Path:
+    """A toy CIFAR-10 in the binary layout: ten images a file, each class a shade of its own."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("cifar") / "toy.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+            labels = rng.permutation(10).astype(np.uint8)
+            pixels = np.clip(labels[:, None] * 25 + rng.integers(0, 10, (10, 3072)), 0, 255).astype(np.uint8)
+            raw = np.concatenate([labels[:, None], pixels], 1).tobytes()
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            member.size = len(raw)
+            tar.addfile(member, io.BytesIO(raw))
+    return path
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch on one thread: small tensors are slower on two, and sums come out in one order."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-
 import matplotlib as mpl
-import numpy as np
 import pytest
 import torch
 
@@ -35,22 +31,6 @@ TOY = Settings(
 @pytest.fixture(autouse=True)
 def _on_the_cpu(monkeypatch):
     monkeypatch.setenv("COURSE_DEVICE", "cpu")
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """CIFAR-10's binary layout with ten images a file, each class a shade of its own."""
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("cifar") / "toy.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-            labels = rng.permutation(10).astype(np.uint8)
-            pixels = np.clip(labels[:, None] * 25 + rng.integers(0, 10, (10, 3072)), 0, 255).astype(np.uint8)
-            raw = np.concatenate([labels[:, None], pixels], 1).tobytes()
-            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            member.size = len(raw)
-            tar.addfile(member, io.BytesIO(raw))
-    return path
 
 
 def a_problem():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from dataclasses import replace
 
 import matplotlib as mpl
-import numpy as np
 import pytest
 
 from utils import cnn_sweep, records
@@ -16,22 +13,6 @@ from utils.data import file_sha256
 
 mpl.use("Agg")
 TOY = Settings(widths=(1, 2, 3), seeds=(0,), label_noise=0.2, steps=6, batch_size=8, n_evaluations=3, lr=0.01)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """CIFAR-10's binary layout with ten images a file, each class a shade of its own."""
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("cifar") / "toy.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-            labels = rng.permutation(10).astype(np.uint8)
-            pixels = np.clip(labels[:, None] * 25 + rng.integers(0, 10, (10, 3072)), 0, 255).astype(np.uint8)
-            raw = np.concatenate([labels[:, None], pixels], 1).tobytes()
-            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            member.size = len(raw)
-            tar.addfile(member, io.BytesIO(raw))
-    return path
 
 
 def without_clock(path) -> dict:

@@ -16,7 +16,7 @@ from utils.generation import Piece, StopScanner, generate, stream
 from utils.gpt import GPT, GPTConfig
 from utils.pipelines import Pipeline
 
-torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 CORPUS = "the cat sat on the mat and then the café 😀 was closed; 'the end' was near, they said. " * 20
 
 

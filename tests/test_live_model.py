@@ -20,6 +20,7 @@ from utils.playground import held_out_ids
 from utils.runtime import repo_root
 from utils.widgets.live_weights import LIMIT, quantize, read_header, script, tokenizer_data, write_script
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 MODEL = repo_root() / "records" / "course_gpt"
 ODD = (
     *(
@@ -40,14 +41,6 @@ ODD = (
     *("中文字符", "العربية", "नमस्ते", "\u0000\u0001", "<|endoftext|>", "a<|endoftext|> b<|endoftext|>"),
     *("<|endoftext", "toString __proto__ constructor", "\r\n\r\n", "a\u2028b\u2029c", "１２３", "ﬁ ß İ"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

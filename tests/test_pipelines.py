@@ -13,7 +13,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from utils import sampling
 from utils.pipelines import DEFAULTS, ENGINES, Pipeline
 
-torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 VOCAB = 40
 
 

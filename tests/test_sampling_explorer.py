@@ -20,20 +20,13 @@ from utils.widgets.bundle import bundle, parts
 from utils.widgets.sampling_data import NAME, entropy, next_logits, pack, repeated_mass, unpack
 from utils.widgets.sampling_explorer import SamplingExplorer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 WIDGETS = repo_root() / "utils" / "widgets"
 SETTINGS = (
     *("temperature", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "frequency_penalty", "presence_penalty"),
 )
 CASES = 600
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
