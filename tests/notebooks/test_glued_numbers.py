@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from utils.notebooks import all_notebooks
+from utils.runtime import repo_root
 
 
 def stored() -> dict[str, dict]:
@@ -49,3 +50,9 @@ def test_stored_number_agrees_with_a_fresh_run(name, fresh):
     assert math.isclose(entry["value"], new["value"], **tolerance), (
         f"{name}: stored {entry['value']}, a fresh run measured {new['value']} (allowed: {tolerance})"
     )
+
+
+def test_every_glued_number_is_pasted():
+    """A number that no page shows needs no tolerance and no test; a notebook prints it instead."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in (repo_root() / "book").glob("*.md"))
+    assert [name for name in stored() if f"::{name}:" not in pages] == []

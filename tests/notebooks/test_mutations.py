@@ -78,29 +78,14 @@ def test_a_reversed_conclusion_is_noticed(mutants):
 
 
 def test_a_changed_number_is_noticed(tmp_path):
-    """The comparison itself, on every stored number at once: each is found and named.
-
-    A number is changed by 20 %, or by more where training differs between machines and its stated
-    tolerance is wider.
-    """
+    """The comparison itself, on every stored number changed by 20 %: each is found and named."""
     from tests.notebooks.test_glued_numbers import stored
 
-    changed = []
-    for name, entry in stored().items():
-        tolerance = max(entry["rtol"] * abs(entry["value"]), entry["atol"])
-        step = max(0.2 * abs(entry["value"]), 1.5 * tolerance)
-        changed.append(json.dumps({**entry, "name": name, "value": entry["value"] + step}))
+    changed = [json.dumps({**e, "name": name, "value": 1.2 * e["value"]}) for name, e in stored().items()]
     (tmp_path / "log").write_text("\n".join(changed))
+    numbers = "tests/notebooks/test_glued_numbers.py::test_stored_number_agrees_with_a_fresh_run"
     result = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "-q",
-            "tests/notebooks/test_glued_numbers.py",
-        ],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", numbers],
         cwd=repo_root(),
         env={**os.environ, "COURSE_GLUE_LOG": str(tmp_path / "log")},
         capture_output=True,
@@ -108,10 +93,3 @@ def test_a_changed_number_is_noticed(tmp_path):
     )
     assert f"{len(changed)} failed" in result.stdout, result.stdout[-3000:]
     assert all(name in result.stdout for name in stored())
-
-
-def test_most_numbers_are_held_to_less_than_a_fifth():
-    from tests.notebooks.test_glued_numbers import stored
-
-    held = [max(e["rtol"] * 1.2, e["atol"] / abs(e["value"])) < 0.2 for e in stored().values()]
-    assert sum(held) >= 0.8 * len(held)
