@@ -38,8 +38,8 @@ hygiene: $(VENV)/.all
 # Every notebook again, its outputs against the stored ones; then the numbers the pages paste.
 nbval: $(VENV)/.all
 	@mkdir -p _build && rm -f _build/glue.jsonl
-	COURSE_GLUE_LOG=$(CURDIR)/_build/glue.jsonl $(PYTEST) --nbval notebooks -n 2 --dist loadfile --durations 5
-	COURSE_GLUE_LOG=$(CURDIR)/_build/glue.jsonl $(PYTEST) tests/notebooks
+	COURSE_GLUE_LOG="$(CURDIR)/_build/glue.jsonl" $(PYTEST) --nbval notebooks -n 2 --dist loadfile --durations 5
+	COURSE_GLUE_LOG="$(CURDIR)/_build/glue.jsonl" $(PYTEST) tests/notebooks
 
 site: $(VENV)/.all
 	$(BIN)/jupyter-book build . --all --quiet -W -n --keep-going
@@ -76,7 +76,9 @@ $(VENV)/bin/python:
 	  && echo "$$p" && break; done); \
 	if [ -z "$$python" ]; then \
 	  echo "The course needs Python 3.11, 3.12 or 3.13; found $$(python3 --version 2>&1). Name one with make PYTHON=…" >&2; exit 1; fi; \
-	echo "Making $(VENV) with $$($$python --version)"; "$$python" -m venv "$(VENV)"
+	[ -d "$(VENV)" ] && before=1; echo "Making $(VENV) with $$($$python --version)"; \
+	"$$python" -m venv "$(VENV)" || { [ -n "$$before" ] || rm -rf "$(VENV)"; \
+	  echo "Could not make $(VENV): Python needs its venv module (Debian and Ubuntu: python3-venv)." >&2; exit 1; }
 
 $(VENV)/.book: requirements-book.txt | $(VENV)/bin/python
 	@$(call install,requirements-book.txt)

@@ -1,5 +1,6 @@
 # Finds the course, or fetches it (Colab, or a lone notebook). Safe to run again.
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,20 +20,13 @@ if root is None:
         raise SystemExit(
             "Outside a checkout: set COURSE_REPO to the course's repository."
         )
-    clone = [
-        "git",
-        "clone",
-        "-q",
-        "--depth",
-        "1",
-        "--branch",
-        COURSE_REF,
-        COURSE_REPO,
-    ]
-    subprocess.run([*clone, "overparameterized"], check=True)
-    root = course_root()
-    wanted = str(root / "requirements-notebooks.txt")
+    part = Path("overparameterized.part")  # renamed once everything is there
+    shutil.rmtree(part, ignore_errors=True)
+    clone = f"git clone -q --depth 1 --branch {COURSE_REF} {COURSE_REPO} {part}"
+    subprocess.run(clone.split(), check=True)
+    wanted = str(part / "requirements-notebooks.txt")
     pip = [sys.executable, "-m", "pip", "install", "-q", "-r", wanted]
     subprocess.run(pip, check=True)
+    root = part.rename("overparameterized").resolve()
 if str(root) not in sys.path:
     sys.path.insert(0, str(root))

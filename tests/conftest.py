@@ -24,8 +24,9 @@ def chromium():
 
     path = find_browser()
     if path is None:
-        reason = "no browser: install Chromium, or name one in COURSE_BROWSER"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        asked = os.environ.get("COURSE_BROWSER")
+        reason = f"no browser: install Chromium, or name one in COURSE_BROWSER (now {asked!r})"
+        (pytest.fail if asked or os.environ.get("CI") else pytest.skip)(reason)
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
