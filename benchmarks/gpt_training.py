@@ -85,15 +85,25 @@ def clock(step: Callable[[], None], repeats: int, device: torch.device) -> float
     return (now() - start) / repeats
 
 
-def main() -> None:
+def positive(text: str) -> int:
+    """A command line's number of at least 1."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Measure every row and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpt_training", description=__doc__)
     parser.add_argument("--size", choices=SIZES, help="default: large on a GPU, small on a CPU")
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--repeats", type=int, default=2, help="steps a round")
-    args = parser.parse_args()
-    device = default_device()
+    parser.add_argument("--batch-size", type=positive)
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--repeats", type=positive, default=2, help="steps a round")
+    args = parser.parse_args(arguments)
+    try:
+        device = default_device()
+    except (ValueError, RuntimeError) as error:  # COURSE_DEVICE asks for what is not there
+        parser.error(str(error))
     if device.type == "cpu":
         single_thread()
     size = args.size or ("large" if device.type == "cuda" else "small")

@@ -12,7 +12,9 @@ import torch
 
 from utils import baselines, corpus, course_model
 from utils.course_card import SUBSET
+from utils.data import file_sha256
 from utils.gpt import GPT, GPTConfig
+from utils.gpt_interop import save_pretrained
 from utils.model_card import readme
 from utils.runtime import repo_root
 from utils.training import evaluate, flops_per_token
@@ -140,38 +142,142 @@ def test_text_measures_by_hand():
 # The command, on a corpus of a few kilobytes
 
 
-def test_training_and_storing_from_the_command_line(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def tiny(monkeypatch):
+    """Both recipes as small as they get."""
     from utils import course_card
 
-    tiny = GPTConfig(vocab_size=300, context_length=40, n_layer=1, n_head=2, d_model=16)
-    recipes = {name: course_model.Recipe(tiny, half) for half, name in enumerate(NAMES)}
+    config = GPTConfig(vocab_size=300, context_length=40, n_layer=1, n_head=2, d_model=16)
+    recipes = {name: course_model.Recipe(config, half) for half, name in enumerate(NAMES)}
     for module in (course_model, course_card):
         monkeypatch.setattr(module, "RECIPES", recipes)
     monkeypatch.setenv("COURSE_QUIET", "1")
+    monkeypatch.setenv("COURSE_DEVICE", "cpu")
+    return course_card
+
+
+def options(books: Path, work: Path) -> list[str]:
+    return ["--corpus", str(books), "--work", str(work), "--name", "course_gpt"]
+
+
+def refused(capsys, main, arguments, line):
+    """The command ends with argparse's own exit, and the last line says why."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line in last
+
+
+def test_training_and_storing_from_the_command_line(tmp_path, tiny, capsys):
     books = write_corpus(tmp_path / "books.jsonl.xz", some_books())
-    common = ["--corpus", str(books), "--work", str(tmp_path / "work"), "--name", "course_gpt"]
+    common = options(books, tmp_path / "work")
     course_model.main(["train", *common, "--steps", "6", "--batch-size", "2"])
     course_model.main(["train", *common, "--steps", "6", "--batch-size", "2"])  # done: nothing left to do
-    course_card.main([*common, "--out", str(tmp_path / "records")])
+    tiny.main([*common, "--out", str(tmp_path / "records")])
     folder = tmp_path / "records" / "course_gpt"
     stored = json.loads((folder / "card.json").read_text())
     assert stored["training"]["tokens"] == 6 * 2 * 40
-    assert stored["data"]["sha256"] == corpus.sha256(books)
+    assert stored["data"]["sha256"] == file_sha256(books)
     assert stored["data"]["train_titles"] == ["A: A0", "A: A3"]
+    assert "tokens" not in stored["training"]["settings"]
     assert f"{stored['evaluation']['nats_per_token']:.4f} nats" in capsys.readouterr().out
     model, tokenizer = course_model.load("course_gpt", folder)
     assert isinstance(model, GPT)
     assert tokenizer.get_vocab_size() == model.config.vocab_size
-    with pytest.raises(SystemExit):
-        course_model.main(["train", *common, "--until", "25:00"])
-    assert "until must be a time of day as HH:MM" in capsys.readouterr().err
+    refused(
+        capsys, course_model.main, ["train", *common, "--until", "25:00"], "until must be a time of day as"
+    )
+
+    # Another corpus: neither training nor the card takes this work folder for its own.
+    other = write_corpus(tmp_path / "other.jsonl.xz", some_books()[::-1])
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(files) == {"model.safetensors", "config.json", "tokenizer.json", "README.md", "card.json"}
+    line = f"corpus must be the one that {tmp_path / 'work'} was prepared from"
+    card_of = [*options(other, tmp_path / "work"), "--out", str(tmp_path / "records")]
+    refused(capsys, course_model.main, ["train", *card_of[:-2], "--steps", "6"], line)
+    refused(capsys, tiny.main, card_of, line)
+    # A failure half-way leaves the stored model as it was, and no rest.
+    card_of = [*common, "--out", str(tmp_path / "records")]
+    work = tmp_path / "work"
+    for name, data, line in [
+        ("course_gpt-baselines.json", b"{", None),  # only kept for speed: computed again
+        ("tokenizer.json", b"{", "tokenizer.json is not a readable tokenizer"),
+        ("validation.npy", None, "No such file"),
+        ("course_gpt.npy", (work / "judge_gpt.npy").read_bytes(), "on the tokens of"),
+        ("course_gpt.safetensors", None, "course_gpt.safetensors is not a readable checkpoint"),
+        ("corpus.json", None, "work must be a folder prepared by utils.course_model train"),
+    ]:
+        good = (work / name).read_bytes()
+        (work / name).unlink() if data is None else (work / name).write_bytes(data)
+        if line is None:
+            tiny.main(card_of)
+            files["card.json"] = (folder / "card.json").read_bytes()
+        else:
+            refused(capsys, tiny.main, card_of, line)
+        (work / name).write_bytes(good)
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+        assert [path.name for path in folder.parent.iterdir()] == ["course_gpt"]
+    # Without the stamp everything is prepared anew, and nothing of another corpus is kept.
+    (work / "corpus.json").unlink()
+    course_model.prepare(other, work)
+    assert not (work / "words.json").exists()
+    assert json.loads((work / "corpus.json").read_text()) == {"sha256": file_sha256(other)}
 
 
-def test_a_missing_model_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"records/judge_gpt holds no model.safetensors"):
-        course_model.load("judge_gpt", tmp_path)
+def test_a_corpus_that_cannot_serve_leaves_nothing_behind(tmp_path, tiny, capsys):
+    allowed = (
+        "corpus must be one with training books of at least two authors and validation books, got 'a.xz'"
+    )
+    small = [corpus.Book(b.split, b.author, b.title, b.year, "a") for b in some_books()]
+    for books, line in [
+        (some_books()[:-1], allowed),
+        ([some_books()[0], some_books()[-1]], allowed),
+        (small, "corpus must be large enough for a vocabulary of 300, got 'a.xz with 257'"),
+    ]:
+        arguments = ["train", *options(write_corpus(tmp_path / "a.xz", books), tmp_path / "work")]
+        refused(capsys, course_model.main, arguments, line)
+    (tmp_path / "a.xz").write_bytes(b"junk")
+    refused(capsys, course_model.main, arguments, "a.xz is not a readable corpus")
+    for change, line in [(["--steps", "0"], "steps must be"), (["--precision", "fp8"], "precision must be")]:
+        refused(capsys, course_model.main, [*arguments, *change], line)  # said before the data is read
+    (tmp_path / "a.xz").unlink()
+    for main, those in ((course_model.main, arguments), (tiny.main, arguments[1:])):
+        refused(capsys, main, those, "No such file or directory")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_model_is_named(tmp_path, monkeypatch):
+    for folder in (tmp_path, str(tmp_path)):
+        with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no model.safetensors: train it"):
+            course_model.load("judge_gpt", folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(course_model, "repo_root", lambda: tmp_path)
+        with pytest.raises(FileNotFoundError, match="^records/judge_gpt holds no model.safetensors"):
+            course_model.load("judge_gpt")
     with pytest.raises(ValueError, match="name must be one of 'course_gpt', 'judge_gpt', got 'gpt5'"):
         course_model.load("gpt5")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"", "tokenizer.json is not a readable tokenizer: "),
+        (b"{", "tokenizer.json is not a readable tokenizer: "),
+        (b"\xff", "tokenizer.json is not a readable tokenizer: "),
+        (None, "tokenizer.json must be of the model's 300 tokens, got 267"),
+    ],
+)
+def test_a_tokenizer_that_is_not_the_models_is_refused(tmp_path, text, line):
+    save_pretrained(
+        GPT(GPTConfig(vocab_size=300, context_length=8, n_layer=1, n_head=2, d_model=16)), tmp_path
+    )
+    with pytest.raises(FileNotFoundError, match="holds no tokenizer.json"):
+        course_model.load("course_gpt", tmp_path)
+    foreign = corpus.train_tokenizer([TEXT], 267).to_str().encode()
+    (tmp_path / "tokenizer.json").write_bytes(foreign if text is None else text)
+    with pytest.raises(ValueError, match=line) as error:
+        course_model.load("course_gpt", tmp_path)
+    assert "\n" not in str(error.value)
 
 
 # The stored models
@@ -233,7 +339,7 @@ def test_bits_per_byte_on_the_held_out_books(name):
         pytest.skip("COURSE_BOOKS names no folder with the corpus of books, which is not part of the course")
     stored = card(name)
     path = Path(folder) / stored["data"]["corpus"]
-    assert corpus.sha256(path) == stored["data"]["sha256"]
+    assert file_sha256(path) == stored["data"]["sha256"]
     model, tokenizer = course_model.load(name)
     held_out = [b for b in corpus.read_books(path) if b.split == "validation"]
     assert [f"{b.author}: {b.title}" for b in held_out] == stored["data"]["validation_titles"]

@@ -150,6 +150,7 @@ def test_counting_without_embeddings():
         (dict(n_head=4, n_kv_head=3), "n_kv_head must be a divisor of n_head = 4, got 3"),
         (dict(n_layer=0), "n_layer must be a whole number of at least 1, got 0"),
         (dict(style="bert"), "style must be one of 'gpt2', 'llama', got 'bert'"),
+        (dict(tie_embeddings="no"), "tie_embeddings must be True or False, got 'no'"),
         (dict(vocab_size=1.5), "vocab_size must be a whole number"),
     ],
 )
@@ -166,6 +167,9 @@ def test_bad_ids_are_refused_in_one_line():
     for wrong in (50, -1):
         with pytest.raises(ValueError, match=rf"ids must be in \[0, 49\], got {wrong}"):
             model(torch.tensor([[0, wrong]]))
+    for wrong in (50, -1, -100):  # -100 is what cross_entropy would leave out
+        with pytest.raises(ValueError, match=rf"targets must be in \[0, 49\], got {wrong}"):
+            model(torch.tensor([[0, 1]]), torch.tensor([[1, wrong]]))
     cache = KVCache(model)
     model(torch.zeros(1, 8, dtype=torch.long), cache=cache)
     with pytest.raises(ValueError, match="at most context_length = 8 long, got 9"):

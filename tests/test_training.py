@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from utils import checkpoints, training
 from utils.checkpoints import read_counters
 from utils.gpt import GPT, GPTConfig
 from utils.runtime import repo_root
+from utils.train_config import smaller_pass
 from utils.training import TrainConfig, batch, evaluate, flops_per_token, lr_factor, peak_flops, train
 
 TINY = GPTConfig(vocab_size=64, context_length=16, n_layer=1, n_head=2, d_model=16)
@@ -186,12 +188,31 @@ def test_corrupt_and_foreign_checkpoints_are_refused_in_one_line(tmp_path):
     save_file({"w": torch.zeros(3)}, path)
     refused("no checkpoint of this course")
     path.write_bytes(good)
+    other = some_tokens()
+    other[0] += 1  # the same length, another text
+    with pytest.raises(ValueError, match="run.safetensors was made with tokens = "):
+        train(fresh(), other, QUICK, checkpoint=path, device=CPU)
+    with safe_open(path, "pt") as file:
+        counters, tensors = json.loads(file.metadata()[checkpoints.KEY]), load_file(path)
+    for change, line in [
+        ({"scaler": {"scale": 1.0}}, "the loss scale in run.safetensors must be absent"),
+        (
+            {"state": counters["state"] | {"step": "x"}},
+            "does not hold the state of a run: step must be a whole",
+        ),
+    ]:
+        save_file(tensors, path, {checkpoints.KEY: json.dumps(counters | change)})
+        refused(line)
+    del counters["fixed"]["tokens"]  # as it was before the digest was kept
+    save_file(tensors, path, {checkpoints.KEY: json.dumps(counters)})
+    run(path)
+    path.write_bytes(good)
     with pytest.raises(ValueError, match=r"of another model: tok.weight is \(65, 16\) here, the file holds"):
         checkpoints.load_checkpoint(path, GPT(replace(TINY, vocab_size=65)))
 
 
 def test_out_of_memory_says_what_to_try(monkeypatch):
-    for accumulate, advice in ((1, "accumulate=2"), (4, "batch_size=2")):
+    for accumulate, advice in ((1, "accumulate=2"), (4, "a shorter context_length or a smaller model")):
         config = replace(QUICK, accumulate=accumulate)
         message = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"
 
@@ -208,6 +229,58 @@ def test_out_of_memory_says_what_to_try(monkeypatch):
     monkeypatch.setattr(training, "batch", lambda *_args, **_more: huge)
     with pytest.raises(MemoryError, match="try accumulate=2"):
         train(fresh(), some_tokens(), replace(QUICK, accumulate=1), device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "accumulate", "world", "advice"),
+    [(9, 3, 1, "accumulate=9"), (12, 2, 1, "accumulate=3"), (12, 1, 2, "accumulate=2"), (4, 2, 2, None)],
+)
+def test_the_advice_is_a_setting_that_is_allowed(batch_size, accumulate, world, advice):
+    config = TrainConfig(10, batch_size, accumulate)
+    assert smaller_pass(config, world) == advice
+    if advice:
+        TrainConfig(10, batch_size // world, int(advice.partition("=")[2]))
+
+
+def test_out_of_memory_in_the_evaluation_names_its_own_setting(monkeypatch):
+    def fail(*_args):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
+
+    model = fresh()
+    monkeypatch.setattr(model, "forward", fail)
+    for size, advice in (
+        (16, "batch_size=8 in evaluate"),
+        (1, "a shorter context_length or a smaller model"),
+    ):
+        with pytest.raises(
+            MemoryError, match=f"^evaluation: {size} seq.* do not fit in memory: try {advice}$"
+        ):
+            evaluate(model, some_tokens(), batch_size=size)
+        assert model.training
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_divergence_is_named_and_the_last_good_checkpoint_stays(tmp_path, monkeypatch, saved):
+    path = tmp_path / "run.safetensors" if saved else None
+    config, good, update = replace(QUICK, checkpoint_every=20), [], training._Run.update
+
+    def diverge(self):
+        loss = update(self)
+        if self.state.step == 30:
+            good.append(path.read_bytes() if path else b"")
+            self.model.tok.weight.data.fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(training._Run, "update", diverge)
+    line = "training diverged by step 40 with learning_rate = 0.002: lower it"
+    with pytest.raises(FloatingPointError, match=line + ("; run.safetensors keeps" if saved else "$")):
+        run(path, config)
+    assert not saved or path.read_bytes() == good[0]
+
+
+def test_a_learning_rate_that_is_far_too_high_is_named():
+    with pytest.raises(FloatingPointError, match="learning_rate = 1e[+]30: lower it"):
+        run(config=replace(QUICK, learning_rate=1e30))
 
 
 def test_the_order_of_the_data_uses_every_window_once():
@@ -307,6 +380,11 @@ def test_the_peak_belongs_to_the_gpu(gpu, peak, monkeypatch):
         (dict(batch_size=5, accumulate=2), "batch_size must be a multiple of accumulate = 2, got 5"),
         (dict(steps=0), "steps must be a whole number of at least 1, got 0"),
         (dict(schedule="linear"), "schedule must be one of 'cosine', 'wsd', got 'linear'"),
+        (dict(beta1=1), r"beta1 must be a number in \[0, 1\), got 1"),
+        (dict(beta2=1.0), r"beta2 must be a number in \[0, 1\), got 1.0"),
+        (dict(decay=1), r"decay must be a number in \[0, 1\), got 1"),
+        (dict(seed=2**63), "seed must be a whole number in"),
+        (dict(compile="no"), "compile must be True or False, got 'no'"),
         (dict(learning_rate=0.0), r"learning_rate must be a number in \(0, inf\), got 0.0"),
     ],
 )
@@ -318,6 +396,55 @@ def test_bad_settings_are_refused_in_one_line(fields, line):
 def test_too_little_text_is_refused_in_one_line():
     with pytest.raises(ValueError, match=r"tokens must be at least context_length \+ 1 = 17 tokens, got 16"):
         train(fresh(), some_tokens(16), QUICK, device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (dict(batch_size=-1), "batch_size must be a whole number of at least 1, got -1"),
+        (dict(windows=0), "windows must be a whole number of at least 1, got 0"),
+        (dict(precision="x"), "precision must be one of 'auto', 'fp32', 'bf16', 'fp16', got 'x'"),
+        (dict(tokens=some_tokens() + 0.5), "tokens must be whole numbers in one dimension"),
+    ],
+)
+def test_evaluate_refuses_what_it_cannot_measure(options, line):
+    with pytest.raises(ValueError, match=line):
+        evaluate(fresh(), **{"tokens": some_tokens()} | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (dict(tokens=some_tokens().astype(float)), "tokens must be whole numbers in one dimension"),
+        (dict(tokens=some_tokens() + 1), r"tokens must be in \[0, 63\], got 64"),
+        (dict(validation=some_tokens(16)), r"validation must be at least context_length \+ 1 = 17"),
+        (dict(until=float("nan")), "until must be a number in .*, got nan"),
+        (dict(until=1.0), "schedule must be 'wsd' with until, got 'cosine'"),
+        (dict(device="foo"), "device must be one that this machine has, got 'foo'"),
+        (dict(device="meta"), "device must be one that this machine has, got 'meta'"),
+    ],
+)
+def test_train_refuses_before_the_first_step(options, line):
+    with pytest.raises(ValueError, match=line):
+        train(fresh(), **dict(tokens=some_tokens(), config=QUICK, device="cpu") | options)
+
+
+@pytest.mark.parametrize(
+    "options", [dict(step=-1), dict(batch_size=0), dict(seed=-1), dict(context_length=0)]
+)
+def test_batch_refuses_numbers_out_of_range(options):
+    fields = dict(step=0, batch_size=2, seed=0, context_length=4) | options
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be a whole number of at least"):
+        batch(some_tokens(), **fields)
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--repeats", "--batch-size"])
+def test_the_benchmark_refuses_zero_in_one_line(option, capsys):
+    from benchmarks import gpt_training
+
+    with pytest.raises(SystemExit):
+        gpt_training.main([option, "0"])
+    assert f"argument {option}: must be a whole number of at least 1, got '0'" in capsys.readouterr().err
 
 
 PARALLEL = """

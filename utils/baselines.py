@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from tokenizers import Tokenizer
 
-from utils.corpus import END
-from utils.validate import integer, require
+from utils.corpus import checked_tokens, end_id
+from utils.validate import integer, number, require
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # letters of any script, with inner apostrophes
 
@@ -28,13 +28,15 @@ class KneserNey:
     is n1 / (n1 + 2 n2) of its counts (Ney, Essen & Kneser 1994), or a half where none is 1.
     Below the highest order a count is the number of different tokens seen before the gram. The unigram is
     interpolated with 1 / vocab_size, so every token keeps some probability; ``order=1`` is that alone, on
-    plain counts.
+    plain counts. Raises ``ValueError`` for token ids outside [0, vocab_size - 1].
     """
 
     def __init__(self, tokens: np.ndarray, order: int, vocab_size: int) -> None:
-        self.order, self.vocab_size = integer("order", order, 1), integer("vocab_size", vocab_size, 2)
-        fits = vocab_size**order < 2**63
-        require(fits, "order", f"at most {int(63 / math.log2(vocab_size))} for this vocabulary", order)
+        self.order = integer("order", order, 1)
+        self.vocab_size = vocab_size = integer("vocab_size", vocab_size, 2, 2**32)
+        most = max(n for n in range(1, 63) if vocab_size**n < 2**63)  # a gram is one int64
+        require(order <= most, "order", f"at most {most} for this vocabulary", order)
+        tokens = checked_tokens("tokens", tokens, vocab_size)
         require(len(tokens) > order, "tokens", f"longer than order = {order}", len(tokens))
         self.levels = []
         keys, counts = np.unique(self._grams(tokens, order), return_counts=True)
@@ -58,6 +60,7 @@ class KneserNey:
 
     def nats(self, tokens: np.ndarray) -> np.ndarray:
         """-log probability of each token given those before it: (n_tokens,)."""
+        tokens = checked_tokens("tokens", tokens, self.vocab_size)
         p = np.full(len(tokens), 1 / self.vocab_size)
         for n, (keys, counts, contexts, totals, followers, discount) in enumerate(self.levels, 1):
             if len(tokens) < n:
@@ -81,18 +84,19 @@ def _look_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.nda
 def token_bytes(tokenizer: Tokenizer) -> np.ndarray:
     """UTF-8 bytes that each token of a byte-level tokenizer stands for, 0 for `END`: (vocab_size,)."""
     sizes = np.array([len(tokenizer.id_to_token(i)) for i in range(tokenizer.get_vocab_size())])
-    sizes[tokenizer.token_to_id(END)] = 0  # byte-level BPE writes every byte as one character
+    sizes[end_id(tokenizer)] = 0  # byte-level BPE writes every byte as one character
     return sizes
 
 
 def bits_per_byte(nats: float, n_bytes: int) -> float:
     """Summed nats as bits for each byte of text: comparable between tokenizers."""
-    return nats / math.log(2) / n_bytes
+    return number("nats", nats, 0.0) / math.log(2) / integer("n_bytes", n_bytes, 1)
 
 
 def xz_bits_per_byte(text: str) -> float:
     """What ``xz -9e`` needs for ``text`` on its own, in bits a byte."""
     data = text.encode("utf-8")
+    require(len(data) > 0, "text", "a text with at least one character", text)
     return 8 * len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)) / len(data)
 
 
@@ -103,6 +107,7 @@ def words(text: str) -> list[str]:
 
 def vocabulary(texts: Iterable[str], at_least: int = 2) -> set[str]:
     """Words that occur ``at_least`` times in ``texts``."""
+    integer("at_least", at_least, 1)
     seen: Counter[str] = Counter()
     for text in texts:
         seen.update(words(text))
@@ -118,6 +123,7 @@ def real_word_rate(texts: Iterable[str], known: set[str]) -> float:
 
 def repeated_ngram_rate(sequences: Iterable[Sequence[int]], n: int = 4) -> float:
     """Share of n-grams that already occurred earlier in their own sequence, over all sequences."""
+    integer("n", n, 1)
     total = repeated = 0
     for tokens in sequences:
         grams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]

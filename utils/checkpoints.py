@@ -18,33 +18,43 @@ from safetensors.torch import save
 from torch import Tensor
 
 KEY = "course_checkpoint"  # the entry of the header that says the file is ours
+COUNTERS = ("fixed", "state", "scaler")
+MOMENTS = ("optimizer/step", "optimizer/exp_avg", "optimizer/exp_avg_sq")  # what AdamW keeps of a parameter
+TYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file that appears whole or not at all.
+def write_whole(path: Path, *parts: Any) -> None:
+    """Write bytes (or other buffers), one after the other, to a file that appears whole or not at all.
 
     Raises ``OSError`` in one line when it cannot be written; a file that stood there before stays.
     """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        blob = save({name: t.detach().contiguous() for name, t in tensors.items()}, metadata)
-        with part.open("wb") as file:  # written here, not by safetensors, so that a full disk is an OSError
-            file.write(blob)
+        with part.open("wb") as file:  # Python's own file, so that a full disk is an OSError at any byte
+            for data in parts:
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave a renamed but empty file
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        kept = " (the previous file is untouched)" if path.exists() else ""
-        raise OSError(f"could not write {path.name}{kept}: {error}") from None
+        kept = " (the previous file is untouched)" if os.path.isfile(path) else ""
+        blocking = next((p for p in path.parents if os.path.isfile(p)), None)
+        reason = error if blocking is None else f"{blocking} is no folder"
+        raise OSError(f"could not write {path.name}{kept}: {reason}") from None
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file that appears whole or not at all. Raises as `write_whole`."""
+    write_whole(path, save({name: t.detach().contiguous() for name, t in tensors.items()}, metadata))
 
 
 def save_checkpoint(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, counters: Any
 ) -> None:
-    """Store weights, optimizer moments and ``counters`` (JSON). Raises as `write_tensors`."""
+    """Store weights, optimizer moments and ``counters`` (JSON). Raises as `write_whole`."""
     tensors = {}
     for name, p in model.named_parameters():
         tensors[f"model/{name}"] = p
@@ -53,8 +63,11 @@ def save_checkpoint(
     write_tensors(path, tensors, {KEY: json.dumps(counters)})
 
 
-def read_counters(path: Path) -> Any:
-    """The counters of a checkpoint. Raises ``ValueError`` in one line for a corrupt or foreign file."""
+def read_counters(path: Path) -> dict[str, Any]:
+    """The counters of a checkpoint: "fixed", "state" and "scaler", each a dictionary.
+
+    Raises ``ValueError`` in one line for a corrupt or foreign file.
+    """
     try:
         with safe_open(path, "pt") as file:
             header = (file.metadata() or {}).get(KEY)
@@ -62,34 +75,60 @@ def read_counters(path: Path) -> Any:
         raise ValueError(f"{path.name} is not a readable checkpoint: {error}") from None
     if header is None:
         raise ValueError(f"{path.name} is a safetensors file, but no checkpoint of this course")
-    return json.loads(header)
+    try:
+        counters = json.loads(header)
+    except (ValueError, RecursionError):
+        counters = None
+    parts = [counters.get(key) for key in COUNTERS] if isinstance(counters, dict) else [None]
+    if not all(isinstance(part, dict) for part in parts):
+        raise ValueError(f"{path.name} is not a readable checkpoint: its counters are damaged")
+    return counters
+
+
+def _wanted(model: torch.nn.Module, kinds: tuple[str, ...]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and type of every tensor that a checkpoint of ``model`` holds, by its name in the file."""
+    wanted = {}
+    for name, p in model.named_parameters():
+        for kind in kinds:  # the step counts in float32 whatever the weights are
+            like = ((), "F32") if kind == "optimizer/step" else (tuple(p.shape), TYPES.get(p.dtype, "?"))
+            wanted[f"{kind}/{name}"] = like
+    return wanted
 
 
 def load_checkpoint(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None
-) -> Any:
-    """Put a checkpoint's weights into ``model``, its moments into ``optimizer``; return the counters.
+) -> dict[str, Any]:
+    """Put a checkpoint's weights into ``model``, AdamW's moments into ``optimizer``; return the counters.
 
-    Raises ``ValueError`` in one line for a corrupt or foreign file, or one of another model.
+    Raises ``ValueError`` in one line, before anything is copied, for a corrupt or foreign file, or one of
+    another model.
     """
     counters = read_counters(path)
     with safe_open(path, "pt") as file:
-        stored = set(file.keys())
-        for name, p in model.named_parameters():
-            key = f"model/{name}"
-            shape = tuple(file.get_slice(key).get_shape()) if key in stored else None
-            if shape != tuple(p.shape):
-                found = "lacks it" if shape is None else f"holds {shape}"
-                raise ValueError(
-                    f"{path.name} is of another model: {name} is {tuple(p.shape)} here, the file {found}"
-                )
+        names = set(file.keys())
+        # The optimizer has nothing before its first step, and loss scaling may have skipped every step.
+        moments = any(name.startswith("optimizer/") for name in names)
+        moments = moments or (counters["state"].get("step") != 0 and not counters["scaler"])
+        kinds = ("model", *MOMENTS) if optimizer is not None and moments else ("model",)
+        wanted = _wanted(model, kinds)
+        for key, (shape, dtype) in wanted.items():
+            held = file.get_slice(key) if key in names else None
+            found = None if held is None else (tuple(held.get_shape()), held.get_dtype())
+            if found != (shape, dtype):  # a fused optimizer would write beyond a moment that is too small
+                here, says = shape, "lacks it"
+                if found:
+                    i = int(found[0] == shape)  # name the shape, or the type where the shape is right
+                    here, says = (shape, dtype)[i], f"holds {found[i]}"
+                name = key.removeprefix("model/")
+                raise ValueError(f"{path.name} is of another model: {name} is {here} here, the file {says}")
+        mine = ("model/",) if optimizer is None else ("model/", "optimizer/")
+        if extra := sorted(name for name in names - set(wanted) if name.startswith(mine)):
+            raise ValueError(f"{path.name} is of another model: it also holds {extra[0]}")
         for name, p in model.named_parameters():
             with torch.no_grad():
                 p.copy_(file.get_tensor(f"model/{name}"))
-            for key in stored if optimizer is not None else ():
-                kind, _, rest = key.partition("/")
-                slot, _, owner = rest.partition("/")
-                if kind == "optimizer" and owner == name:
-                    place = "cpu" if slot == "step" and not p.is_cuda else p.device
-                    optimizer.state[p][slot] = file.get_tensor(key).to(place, copy=True)
+            for kind in kinds[1:]:
+                slot = kind.removeprefix("optimizer/")
+                place = "cpu" if slot == "step" and not p.is_cuda else p.device
+                optimizer.state[p][slot] = file.get_tensor(f"{kind}/{name}").to(place, copy=True)
     return counters

@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import lzma
-import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from utils.validate import integer, require
+from utils.checkpoints import write_whole
+from utils.validate import choice, integer, require
 
 END = "<|endoftext|>"  # id 0: stands between two books, and is where a sample may begin
 
 
 @dataclass(frozen=True)
 class Book:
-    """One book: ``split`` says whether it may be trained on."""
+    """One book: ``split`` ("train" or "validation") says whether it may be trained on."""
 
     split: str
     author: str
@@ -34,27 +37,41 @@ class Book:
     year: int | None
     text: str
 
+    def __post_init__(self) -> None:
+        choice("split", self.split, ("train", "validation"))
+        for name in ("author", "title", "text"):
+            require(isinstance(getattr(self, name), str), name, "a text", getattr(self, name))
+        if self.year is not None:
+            integer("year", self.year)
+
 
 def read_books(path: str | Path) -> list[Book]:
-    """Read every book of a corpus file, in order. Raises ``ValueError`` naming the line that is not one."""
+    """Read every book of a corpus file, in order.
+
+    Raises ``ValueError`` in one line for a damaged file, or naming the line that is not a book.
+    """
     path = Path(path)
     opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
     books = []
-    with opener(path, "rt", encoding="utf-8") as file:
-        for i, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                books.append(Book(row["split"], row["author"], row["title"], row.get("year"), row["text"]))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(f"line {i} of {path.name} is not a book: {error!r}") from None
+    try:
+        with opener(path, "rt", encoding="utf-8") as file:
+            for i, line in enumerate(file, 1):
+                books.append(_book(line, f"line {i} of {path.name}"))
+    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is not a readable corpus: {error}") from None
     require(len(books) > 0, "path", "a corpus with at least one book", path.name)
     return books
 
 
-def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _book(line: str, where: str) -> Book:
+    try:
+        row = json.loads(line)
+        book = Book(row["split"], row["author"], row["title"], row.get("year"), row["text"])
+        book.text.encode()  # JSON can spell half a character, which no tokenizer takes
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{where} is not a book: {reason}") from None
+    return book
 
 
 def halves(books: Iterable[Book]) -> tuple[list[Book], list[Book]]:
@@ -94,27 +111,77 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
+def end_id(tokenizer: Tokenizer) -> int:
+    """The id of ``END``. Raises ``ValueError`` for a tokenizer that does not know it."""
+    found = tokenizer.token_to_id(END)
+    require(found is not None, "tokenizer", f"one that knows {END}", f"{tokenizer.get_vocab_size()} tokens")
+    return found
+
+
 def encode_books(tokenizer: Tokenizer, books: Iterable[Book]) -> np.ndarray:
     """``END`` and the tokens of each book, one after the other: (n_tokens,), uint16 where the ids fit it."""
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
-    end = tokenizer.token_to_id(END)
-    parts = []
-    for book in books:
-        parts.append(np.array([end, *tokenizer.encode(book.text).ids], dtype=dtype))
+    end = end_id(tokenizer)
+    parts = [np.array([end, *tokenizer.encode(book.text).ids], dtype=dtype) for book in books]
+    require(len(parts) > 0, "books", "at least one book", 0)
     return np.concatenate(parts)
 
 
+def checked_tokens(name: str, tokens: Any, vocab_size: int | None = None) -> np.ndarray:
+    """``tokens`` as an array (n_tokens,) of whole numbers below ``vocab_size``, without a copy.
+
+    Raises ``ValueError`` for anything else, so that no fraction is cut off on the way to an id.
+    """
+    found = np.asarray(tokens)
+    whole = found.ndim == 1 and (found.dtype.kind in "ui" or found.size == 0)
+    kind = f"an array of {found.dtype} in {found.ndim} dimensions"
+    require(whole, name, "whole numbers in one dimension", kind)
+    if vocab_size is not None and found.size:
+        low, high = int(found.min()), int(found.max())
+        require(low >= 0 and high < vocab_size, name, f"in [0, {vocab_size - 1}]", low if low < 0 else high)
+    return found
+
+
+def tokens_digest(tokens: np.ndarray) -> str:
+    """A digest of the ids, whatever their type: a checkpoint keeps it, so that no other text continues it."""
+    digest = hashlib.sha256()
+    for i in range(0, len(tokens), 2**22):  # in parts, for a file that is larger than memory
+        digest.update(np.ascontiguousarray(tokens[i : i + 2**22], dtype="<u4"))
+    return digest.hexdigest()
+
+
+def windows_in(name: str, tokens: np.ndarray, context_length: int) -> int:
+    """How many windows of ``context_length`` tokens have a token after each. Raises if there is none."""
+    windows = (len(tokens) - 1) // integer("context_length", context_length, 1)
+    require(windows > 0, name, f"at least context_length + 1 = {context_length + 1} tokens", len(tokens))
+    return windows
+
+
 def write_tokens(path: str | Path, tokens: np.ndarray) -> Path:
-    """Write tokens so that `open_tokens` can map them; the file appears whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.save(file, tokens)
-    os.replace(part, path)
+    """Write tokens so that `open_tokens` can map them; the file appears whole or not at all.
+
+    Raises ``OSError`` in one line when it cannot be written; a file that stood there before stays.
+    """
+    path, tokens = Path(path), np.ascontiguousarray(checked_tokens("tokens", tokens))
+    header = io.BytesIO()  # np.save would lose the error of its last flush on a full disk
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(tokens))
+    write_whole(path, header.getvalue(), memoryview(tokens))
     return path
 
 
 def open_tokens(path: str | Path) -> np.ndarray:
-    """Map a token file without reading it: (n_tokens,) read-only."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    """Map a token file without reading it: (n_tokens,) read-only.
+
+    Raises ``FileNotFoundError``, or ``ValueError`` in one line for a file that is damaged or of another kind.
+    """
+    path = Path(path)
+    try:
+        tokens = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception:  # whatever NumPy's parser of headers raises; its words advise to unpickle the file
+        raise ValueError(
+            f"{path.name} is not a readable token file: it is cut off or of another kind"
+        ) from None
+    checked_tokens(path.name, tokens)
+    return tokens

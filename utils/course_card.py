@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,15 +27,16 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from utils import baselines
-from utils.checkpoints import load_checkpoint
-from utils.corpus import Book, halves, open_tokens, read_books, sha256
-from utils.course_model import RECIPES, load
+from utils.checkpoints import load_checkpoint, write_whole
+from utils.corpus import Book, checked_tokens, halves, open_tokens, read_books, tokens_digest
+from utils.course_model import RECIPES, load, prepared
 from utils.gpt import GPT, KVCache
 from utils.gpt_interop import save_pretrained
 from utils.model_card import readme
 from utils.records import write_json
 from utils.runtime import repo_root
-from utils.training import evaluate, flops_per_token
+from utils.training import TrainState, evaluate, flops_per_token
+from utils.validate import integer, require
 
 PROMPT, SAMPLES, SUBSET = 32, 32, 128  # tokens of a prompt; texts a temperature; windows of the quick measure
 TEMPERATURES = (0.8, 1.0)
@@ -111,7 +114,9 @@ def _titles(books: list[Book]) -> list[str]:
 
 def _kept(path: Path, compute: Callable[[], Any]) -> Any:
     """Compute what does not depend on the model once."""
-    if not path.exists():
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # not there yet, or damaged
         write_json(path, compute())
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -125,18 +130,51 @@ def _cpu() -> str:
 
 
 def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "") -> dict[str, Any]:
-    """Store the checkpoint in ``work`` under ``folder``, measure what was stored, and return the card."""
+    """Store the checkpoint in ``work`` under ``folder``, measure what was stored, and return the card.
+
+    ``folder`` changes only once everything is measured. Raises ``ValueError`` where corpus, tokens and
+    checkpoint do not belong together, ``OSError`` for a missing or unwritable file.
+    """
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        card = _measured(name, corpus, work, part, note)
+        write_json(part / "card.json", card)
+        write_whole(part / "README.md", readme(card).encode())
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in ("model.safetensors", "config.json", "tokenizer.json", "README.md", "card.json"):
+            os.replace(part / file, folder / file)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return card
+
+
+def _measured(name: str, corpus: Path, work: Path, folder: Path, note: str) -> dict[str, Any]:
+    """Store weights and tokenizer under ``folder``, and measure them."""
+    digest = prepared(corpus, work)
+    require(digest is not None, "work", "a folder prepared by utils.course_model train", str(work))
     recipe, books = RECIPES[name], read_books(corpus)
+    tokens, validation = (open_tokens(work / f"{part}.npy") for part in (name, "validation"))
+    for part, ids in ((name, tokens), ("validation", validation)):
+        checked_tokens(part, ids, recipe.gpt.vocab_size)
     held_out = [b for b in books if b.split == "validation"]
     own = halves(books)[recipe.half]
-    model = GPT(recipe.gpt)
-    counters = load_checkpoint(work / f"{name}.safetensors", model)
-    fixed, state = counters["fixed"], counters["state"]
+    years = [b.year for b in own if b.year]
+    require(len(years) > 0, "corpus", "one that knows the year of a training book", corpus.name)
+    model, path = GPT(recipe.gpt), work / f"{name}.safetensors"
+    counters = load_checkpoint(path, model)
+    fixed, state = counters["fixed"], asdict(TrainState.stored(path.name, counters["state"]))
+    same = fixed.get("model") == asdict(recipe.gpt) and fixed.get("n_tokens") == len(tokens)
+    same = same and fixed.get("tokens", "") in ("", tokens_digest(tokens))
+    require(
+        same, path.name, f"a checkpoint of {name} on the tokens of {work}", "another model or other tokens"
+    )
+    integer("batch_size", fixed.get("batch_size"), 1)
     save_pretrained(model, folder, torch.float16)
     shutil.copyfile(work / "tokenizer.json", folder / "tokenizer.json")
     model, tokenizer = load(name, folder)
 
-    tokens, validation = open_tokens(work / f"{name}.npy"), np.asarray(open_tokens(work / "validation.npy"))
+    validation = np.asarray(validation)
     sizes = baselines.token_bytes(tokenizer)
     seen = state["step"] * fixed["batch_size"] * recipe.gpt.context_length
     trained = [b.text for b in books if b.split == "train"]
@@ -159,7 +197,7 @@ def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "")
             "hardware": gpu or f"CPU ({_cpu()})",
             "note": note,
             "decay_from_step": state["decay_start"],
-            "settings": {k: v for k, v in fixed.items() if k not in ("model", "n_tokens", "steps")},
+            "settings": {k: v for k, v in fixed.items() if k not in ("model", "n_tokens", "tokens", "steps")},
             "torch": torch.__version__,
             "date": datetime.now(UTC).date().isoformat(),
             "history": state["history"],
@@ -177,9 +215,9 @@ def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "")
         },
         "data": {
             "corpus": corpus.name,
-            "sha256": sha256(corpus),
+            "sha256": digest,
             "licence": "public domain in the United States; the youngest book of this half appeared in "
-            + str(max(b.year for b in own if b.year)),
+            + str(max(years)),
             "train_tokens": len(tokens),
             "train_bytes": sum(len(b.text.encode()) for b in own),
             "train_titles": _titles(own),
@@ -198,9 +236,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--note", default="", help="a sentence on the hardware for the card")
     args = parser.parse_args(arguments)
     folder = args.out / args.name
-    card = make_card(args.name, args.corpus, args.work, folder, args.note)
-    write_json(folder / "card.json", card)
-    (folder / "README.md").write_text(readme(card), encoding="utf-8")
+    try:
+        card = make_card(args.name, args.corpus, args.work, folder, args.note)
+    except (ValueError, OSError, MemoryError) as error:
+        parser.error(str(error))
     e = card["evaluation"]
     print(f"{args.name}: {e['nats_per_token']:.4f} nats a token, {e['bits_per_byte']:.4f} bits a byte")
 

@@ -11,6 +11,7 @@ trains; the same command goes on where it was stopped. `utils.course_card` evalu
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from utils.checkpoints import write_whole
 from utils.corpus import encode_books, halves, open_tokens, read_books, train_tokenizer, write_tokens
+from utils.data import file_sha256
 from utils.gpt import GPT, GPTConfig
 from utils.gpt_interop import load_pretrained
+from utils.records import write_json
 from utils.runtime import repo_root
 from utils.training import TrainConfig, TrainState, train
 from utils.validate import choice, require
@@ -40,47 +44,81 @@ RECIPES = {
 }
 
 
-def load(name: str = "course_gpt", folder: Path | None = None) -> tuple[GPT, Tokenizer]:
+def load(name: str = "course_gpt", folder: str | Path | None = None) -> tuple[GPT, Tokenizer]:
     """The stored model in evaluation mode, on the CPU in float32, and its tokenizer.
 
     name: "course_gpt", or "judge_gpt", which was trained on other books. folder: look there instead of in
     the course's records. Raises ``FileNotFoundError`` or ``ValueError`` in one line.
     """
     choice("name", name, tuple(RECIPES))
-    folder = repo_root() / "records" / name if folder is None else folder
-    if not (folder / "model.safetensors").is_file():
-        raise FileNotFoundError(
-            f"records/{name} holds no model.safetensors: train it with utils.course_model"
-        )
-    return load_pretrained(folder).eval(), Tokenizer.from_file(str(folder / "tokenizer.json"))
+    shown = f"records/{name}" if folder is None else str(folder)
+    folder = repo_root() / "records" / name if folder is None else Path(folder)
+    for file in ("model.safetensors", "config.json", "tokenizer.json"):
+        if not (folder / file).is_file():
+            raise FileNotFoundError(f"{shown} holds no {file}: train it with utils.course_model")
+    model, tokenizer = load_pretrained(folder).eval(), load_tokenizer(folder / "tokenizer.json")
+    size, fits = tokenizer.get_vocab_size(), f"of the model's {model.config.vocab_size} tokens"
+    require(size == model.config.vocab_size, f"{shown}/tokenizer.json", fits, size)
+    return model, tokenizer
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """A stored tokenizer. Raises ``ValueError`` in one line for a file that is none."""
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more precise
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path.name} is not a readable tokenizer: {reason}") from None
+
+
+def prepared(corpus: Path, work: Path) -> str | None:
+    """The SHA-256 of ``corpus`` if ``work`` was prepared from it, None if from nothing yet.
+
+    Raises ``ValueError`` where it was prepared from another corpus.
+    """
+    stamp, digest = work / "corpus.json", file_sha256(corpus)
+    if not stamp.exists():
+        return None
+    try:
+        same = json.loads(stamp.read_text(encoding="utf-8"))["sha256"] == digest
+    except (ValueError, KeyError, TypeError):
+        same = False
+    require(same, "corpus", f"the one that {work} was prepared from (or take another --work)", corpus.name)
+    return digest
 
 
 def prepare(corpus: Path, work: Path) -> None:
-    """Write tokenizer and token files into ``work``, unless they are there.
+    """Write tokenizer and token files into ``work``, unless they are there; ``corpus.json`` is the last.
 
     The tokenizer learns from the course model's half alone, so that no judge's text shapes its vocabulary.
+    Raises ``ValueError`` when ``work`` was prepared from another corpus, or this one is too small.
     """
-    if (work / "judge_gpt.npy").exists():
+    if prepared(corpus, work):
         return
     books = read_books(corpus)
-    parts = halves(books)
-    work.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer((b.text for b in parts[0]), RECIPES["course_gpt"].gpt.vocab_size)
-    tokenizer.save(str(work / "tokenizer.json"))
-    write_tokens(
-        work / "validation.npy", encode_books(tokenizer, [b for b in books if b.split == "validation"])
+    texts = {name: halves(books)[recipe.half] for name, recipe in RECIPES.items()}
+    texts["validation"] = [b for b in books if b.split == "validation"]
+    allowed = "one with training books of at least two authors and validation books"
+    require(all(texts.values()), "corpus", allowed, corpus.name)
+    size = RECIPES["course_gpt"].gpt.vocab_size
+    tokenizer = train_tokenizer((b.text for b in texts["course_gpt"]), size)
+    found = tokenizer.get_vocab_size()
+    require(
+        found == size, "corpus", f"large enough for a vocabulary of {size}", f"{corpus.name} with {found}"
     )
-    for name, recipe in RECIPES.items():
-        write_tokens(work / f"{name}.npy", encode_books(tokenizer, parts[recipe.half]))
+    tokens = {name: encode_books(tokenizer, part) for name, part in texts.items()}
+    for name in ("words", *(f"{name}-baselines" for name in RECIPES)):  # what `utils.course_card` keeps here
+        (work / f"{name}.json").unlink(missing_ok=True)
+    write_whole(work / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+    for name, ids in tokens.items():
+        write_tokens(work / f"{name}.npy", ids)
+    write_json(work / "corpus.json", {"sha256": file_sha256(corpus)})
 
 
 def train_command(args: argparse.Namespace) -> TrainState:
     """Prepare the data and train one model, resuming from its checkpoint in ``args.work``."""
     until = None if args.until is None else _moment(args.until)
-    prepare(args.corpus, args.work)
     recipe = RECIPES[args.name]
-    torch.manual_seed(args.seed)
-    model = GPT(recipe.gpt)
     config = TrainConfig(
         steps=args.steps,
         batch_size=args.batch_size,
@@ -93,6 +131,9 @@ def train_command(args: argparse.Namespace) -> TrainState:
         eval_windows=160,
         checkpoint_every=250,
     )
+    prepare(args.corpus, args.work)
+    torch.manual_seed(args.seed)
+    model = GPT(recipe.gpt)
     return train(
         model,
         open_tokens(args.work / f"{args.name}.npy"),
@@ -132,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         args.run(args)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError, FloatingPointError) as error:
         parser.error(str(error))
 
 

@@ -52,6 +52,7 @@ class GPTConfig:
         groups = self.n_head if self.n_kv_head is None else self.n_kv_head
         object.__setattr__(self, "n_kv_head", integer("n_kv_head", groups, 1, self.n_head))
         require(self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups)
+        require(isinstance(self.tie_embeddings, bool), "tie_embeddings", "True or False", self.tie_embeddings)
         number("norm_eps", self.norm_eps, 0.0, open_low=True)
         number("rope_theta", self.rope_theta, 1.0, open_low=True)
 
@@ -174,13 +175,14 @@ class GPT(nn.Module):
         """Logits (B, T, V), or with ``targets`` (B, T) the mean cross-entropy in nats a token.
 
         With a ``cache``, ``ids`` continue what it holds. Raises ``ValueError`` for more positions than
-        ``context_length`` or, on the CPU, an id outside the vocabulary (asking a GPU would make it wait).
+        ``context_length`` or, on the CPU, an id or target not in the vocabulary (a GPU would have to wait).
         """
-        c, past = self.config, 0 if cache is None else cache.length
+        c, V, past = self.config, self.config.vocab_size, 0 if cache is None else cache.length
         end = past + ids.shape[1]
         require(end <= c.context_length, "ids", f"at most context_length = {c.context_length} long", end)
-        if ids.device.type == "cpu" and (wrong := ids[(ids < 0) | (ids >= c.vocab_size)]).numel():
-            require(False, "ids", f"in [0, {c.vocab_size - 1}]", int(wrong[0]))
+        for name, t in (("ids", ids), ("targets", targets)):
+            if t is not None and t.device.type == "cpu" and (wrong := t[(t < 0) | (t >= V)]).numel():
+                require(False, name, f"in [0, {V - 1}]", int(wrong[0]))
         x, rope = self.tok(ids), None  # (B, T, C)
         if self.pos is not None:
             x = x + self.pos.weight[past:end]

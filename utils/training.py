@@ -12,12 +12,13 @@ process group and averages the gradients. Not here: sharded models, dropout, dat
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,22 +29,22 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from utils.checkpoints import load_checkpoint, read_counters, save_checkpoint
+from utils.corpus import checked_tokens, tokens_digest, windows_in
 from utils.gpt import GPT
-from utils.runtime import device as default_device
-from utils.train_config import TrainConfig, autocast, flops_per_token, lr_factor, peak_flops
-from utils.validate import require
-
-
-@dataclass
-class TrainState:
-    """What a run has done. Rows of ``history`` hold step, train_loss, learning_rate and at times val_loss."""
-
-    step: int = 0
-    steps: int = 0  # where the run ends; `until` may move it
-    decay_start: int | None = None
-    seconds: float = 0.0
-    loss_sum: float = 0.0  # of the steps since the last row of history
-    history: list[dict[str, float]] = field(default_factory=list)
+from utils.train_config import (
+    TrainConfig,
+    TrainState,
+    autocast,
+    flops_per_token,
+    lr_factor,
+    memory_advice,
+    optimizer_for,
+    peak_flops,
+    smaller_pass,
+    too_large,
+    usable_device,
+)
+from utils.validate import integer, number, require
 
 
 @lru_cache(maxsize=2)
@@ -56,9 +57,10 @@ def batch(tokens: np.ndarray, step: int, *, batch_size: int, context_length: int
 
     Every window of the text is used once before any is used twice.
     """
-    windows = (len(tokens) - 1) // context_length
-    require(windows > 0, "tokens", f"at least context_length + 1 = {context_length + 1} tokens", len(tokens))
-    rows = []
+    tokens = checked_tokens("tokens", tokens)
+    windows, rows = windows_in("tokens", tokens, context_length), []
+    for name, value, low in (("step", step, 0), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        integer(name, value, low)
     for place in range(step * batch_size, (step + 1) * batch_size):
         start = int(_shuffled(windows, seed, place // windows)[place % windows]) * context_length
         rows.append(tokens[start : start + context_length + 1])
@@ -79,30 +81,25 @@ def evaluate(
     ``windows`` takes that many, evenly spaced, instead of all. Every window starts without a past, so a token
     sees half a context on average: this is an upper bound on what the model can do.
     """
-    T, device = model.config.context_length, model.tok.weight.device
-    total = (len(tokens) - 1) // T
-    require(total > 0, "tokens", f"at least context_length + 1 = {T + 1} tokens", len(tokens))
-    chosen = np.linspace(0, total - 1, min(total, windows or total)).round().astype(int)
-    was, loss = model.training, 0.0
+    T, device, tokens = model.config.context_length, model.tok.weight.device, checked_tokens("tokens", tokens)
+    integer("batch_size", batch_size, 1)
+    total = windows_in("tokens", tokens, T)
+    chosen = np.linspace(
+        0, total - 1, total if windows is None else min(total, integer("windows", windows, 1))
+    )
+    chosen = chosen.round().astype(int)
+    context, was, loss = autocast(precision, device)[0], model.training, 0.0
+    smaller = f"batch_size={batch_size // 2} in evaluate" if batch_size > 1 else None
     model.eval()
-    for i in range(0, len(chosen), batch_size):
-        rows = np.stack([tokens[j * T : j * T + T + 1] for j in chosen[i : i + batch_size]]).astype(np.int64)
-        ids = torch.from_numpy(rows).to(device)
-        with autocast(precision, device)[0]:
-            loss += float(model(ids[:, :-1], ids[:, 1:])) * len(ids)
-    model.train(was)
+    try:
+        for i in range(0, len(chosen), batch_size):
+            rows = np.stack([tokens[j * T : j * T + T + 1] for j in chosen[i : i + batch_size]])
+            with memory_advice("evaluation: " + too_large(len(rows), T, smaller)), context:
+                ids = torch.from_numpy(rows.astype(np.int64)).to(device)
+                loss += float(model(ids[:, :-1], ids[:, 1:])) * len(ids)
+    finally:
+        model.train(was)
     return loss / len(chosen)
-
-
-def optimizer_for(model: torch.nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019), fused; weight decay on the matrices inside blocks only."""
-    named = dict(model.named_parameters())
-    inner = [p for n, p in named.items() if p.dim() == 2 and "blocks" in n]
-    chosen = {id(p) for p in inner}
-    outer = [p for p in named.values() if id(p) not in chosen]
-    groups = [{"params": inner, "weight_decay": config.weight_decay}, {"params": outer, "weight_decay": 0.0}]
-    betas = (config.beta1, config.beta2)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
 
 
 @contextlib.contextmanager
@@ -136,9 +133,9 @@ class _Run:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import Accelerator  # only a launch on several devices needs it
 
-            self.group = Accelerator(cpu=(device or default_device()).type == "cpu")
+            self.group = Accelerator(cpu=usable_device(device).type == "cpu")
         self.rank, self.world = (self.group.process_index, self.group.num_processes) if self.group else (0, 1)
-        self.device = self.group.device if self.group else device or default_device()
+        self.device = self.group.device if self.group else usable_device(device)
         share = f"a multiple of {self.world} processes × accumulate = {config.accumulate}"
         require(
             config.batch_size % (self.world * config.accumulate) == 0, "batch_size", share, config.batch_size
@@ -152,6 +149,8 @@ class _Run:
         self.fixed = {"model": asdict(model.config), "n_tokens": len(tokens), **asdict(config)}
         for name in ("log_every", "eval_every", "eval_windows", "checkpoint_every", "compile"):
             self.fixed.pop(name)  # these may change between two parts of a run
+        if path:
+            self.fixed["tokens"] = tokens_digest(tokens)
         if path and path.exists():
             self.resume(path)
         self.loss_sum = torch.tensor(self.state.loss_sum, dtype=torch.float64, device=self.device)
@@ -161,15 +160,30 @@ class _Run:
 
     def resume(self, path: Path) -> None:
         was = read_counters(path)
+        was["fixed"].setdefault("tokens", self.fixed["tokens"])  # checkpoints did not always keep the digest
         for name, value in self.fixed.items():
             if was["fixed"].get(name) != value:
                 made = f"{path.name} was made with {name} = {was['fixed'].get(name)!r}"
                 raise ValueError(f"{made}, this run asks for {value!r}: remove it, or train as it did")
+        self.state = TrainState.stored(path.name, was["state"])
+        scaler, made = self.scaler.state_dict(), was["scaler"]  # empty but for fp16
+        allowed = "that of a float16 run" if scaler else "absent, as this run is not in float16"
+        require(made.keys() == scaler.keys(), f"the loss scale in {path.name}", allowed, made)
+        for name, value in made.items():
+            number(name, value, 0.0)
         load_checkpoint(path, self.model, self.optimizer)
         self.scaler.load_state_dict(was["scaler"])
-        self.state = TrainState(**was["state"])
 
     def save(self) -> None:
+        """Keep the state, unless the run diverged: nothing good is overwritten by it."""
+        losses = [float(self.loss_sum), *(row["train_loss"] for row in self.state.history[-1:])]
+        weights = (p.isfinite().all() for p in self.model.parameters())
+        if not (all(map(math.isfinite, losses)) and torch.stack([*weights]).all()):
+            rate = f"learning_rate = {self.config.learning_rate:g}"
+            kept = f"; {self.path.name} keeps the state before" if self.path and self.path.exists() else ""
+            raise FloatingPointError(
+                f"training diverged by step {self.state.step} with {rate}: lower it{kept}"
+            )
         if self.path and self.rank == 0:
             self.state.loss_sum = float(self.loss_sum)
             counters = {"fixed": self.fixed, "state": asdict(self.state), "scaler": self.scaler.state_dict()}
@@ -242,30 +256,35 @@ def train(
     *,
     validation: np.ndarray | None = None,
     checkpoint: str | Path | None = None,
-    device: torch.device | None = None,
+    device: torch.device | str | None = None,
     until: float | None = None,
 ) -> TrainState:
     """Train ``model`` in place on ``tokens`` (n_tokens,), going on from ``checkpoint`` where there is one.
 
     ``until`` (seconds since 1970, "wsd" only) ends the run about then: the decay starts early enough.
     Ctrl-C finishes the step, saves and raises ``KeyboardInterrupt``. Raises ``ValueError`` for a checkpoint
-    of another model or configuration, ``OSError`` when one cannot be written, and ``MemoryError`` with a
-    smaller suggestion when a pass does not fit.
+    of another model or configuration, ``OSError`` when one cannot be written, ``FloatingPointError`` when the
+    run diverges (the checkpoint before it stays), and ``MemoryError`` with a smaller suggestion when a pass
+    does not fit.
     """
-    run = _Run(model, tokens, config, Path(checkpoint) if checkpoint else None, device)
-    require(until is None or config.schedule == "wsd", "schedule", "'wsd' with until", config.schedule)
-    state, T = run.state, model.config.context_length
+    T, V = model.config.context_length, model.config.vocab_size
+    texts = {"tokens": tokens} | ({} if validation is None else {"validation": validation})
+    texts = {name: checked_tokens(name, text, V) for name, text in texts.items()}
+    for name, text in texts.items():
+        windows_in(name, text, T)
+    if until is not None:
+        number("until", until)
+        require(config.schedule == "wsd", "schedule", "'wsd' with until", config.schedule)
+    run = _Run(model, texts["tokens"], config, Path(checkpoint) if checkpoint else None, device)
+    state, rows = run.state, config.batch_size // (config.accumulate * run.world)
+    advice = too_large(rows, T, smaller_pass(config, run.world))
     flops, peak = flops_per_token(model.config), peak_flops(run.device)
     begun, first, before = time.monotonic(), state.step, state.seconds
     quiet = bool(os.environ.get("COURSE_QUIET")) or run.rank > 0
     with _deferred_interrupt() as interrupted, tqdm(total=state.steps, initial=first, disable=quiet) as bar:
         while state.step < state.steps:
-            try:
+            with memory_advice(advice):
                 run.loss_sum += run.update().double()
-            except (RuntimeError, MemoryError) as error:
-                if advice := _advice(error, config, T):
-                    raise MemoryError(advice) from error
-                raise
             state.step += 1
             state.seconds = before + time.monotonic() - begun
             bar.update()
@@ -276,7 +295,7 @@ def train(
                 state.steps = bar.total
             last = state.step == state.steps
             if state.step % config.log_every == 0 or run.evaluation_due() or last:
-                row = run.log(validation)
+                row = run.log(texts.get("validation"))
                 speed = config.batch_size * T / pace
                 shown = {"loss": f"{row['train_loss']:.3f}", "tok/s": f"{speed:,.0f}"}
                 shown |= {"val": f"{row['val_loss']:.3f}"} if "val_loss" in row else {}
@@ -289,15 +308,3 @@ def train(
                     f"stopped after step {state.step}" + (", saved" if checkpoint else "")
                 )
     return state
-
-
-def _advice(error: Exception, config: TrainConfig, context_length: int) -> str | None:
-    """What to try when the error is that memory ran out; None for any other error."""
-    kinds = (torch.OutOfMemoryError, MemoryError)
-    if not isinstance(error, kinds) and "can't allocate memory" not in str(error):
-        return None
-    rows = config.batch_size // config.accumulate
-    smaller = f"batch_size={max(1, config.batch_size // 2)}"
-    if rows % 2 == 0:
-        smaller = f"accumulate={2 * config.accumulate}"
-    return f"{rows} sequences of {context_length} tokens in one pass do not fit in memory: try {smaller}"
