@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from utils.ensembles import initial_parameters, train_sweep
+from utils.runtime import named_device
 
 WIDTHS = (2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 128, 256)
 N_FEATURES, N_CLASSES, N_TEST, LR = 64, 10, 400, 0.01
@@ -68,18 +69,29 @@ def timed(run, device) -> tuple[float, np.ndarray]:
     return time.perf_counter() - start, result
 
 
-def main() -> None:
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    value = int(text)  # argparse words a failure of this itself
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return value
+
+
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=200, help="training examples (default 200)")
-    parser.add_argument("--n-seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--n", type=positive, default=200, help="training examples (default 200)")
+    parser.add_argument("--n-seeds", type=positive, default=5)
+    parser.add_argument("--steps", type=positive, default=100)
+    parser.add_argument("--repeats", type=positive, default=5)
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default 1)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--fused", action="store_true", help="give the plain loop torch's fused Adam")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
+    try:
+        device, seeds = named_device("device", args.device), range(args.n_seeds)
+    except ValueError as error:
+        parser.error(str(error))
     torch.set_num_threads(args.threads)
-    device, seeds = torch.device(args.device), range(args.n_seeds)
     train, test = examples(args.n, args.n_seeds), examples(N_TEST, args.n_seeds)
 
     def together(steps: int = args.steps) -> np.ndarray:

@@ -48,6 +48,58 @@ def test_bad_arguments_are_named():
         check_between("x", 1, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("claim", "message"),
+    [
+        (lambda: check("x", 5.0, np.inf, rtol=0.1), "expected value of 'x' must be finite, got inf"),
+        (lambda: check("x", [1.0, 1.0], [1.0, np.nan]), r"expected value of 'x' must be finite"),
+        (lambda: check("x", 5.0, None), "expected value of 'x' must be at least one number, got None"),
+        (
+            lambda: check("x", [[1, 2], [1, 2]], [1, 2]),
+            r"expected value of 'x' must be one number or of shape \(2, 2\), got an array of shape \(2,\)",
+        ),
+        (lambda: check("x", 1, [1, 1]), r"expected value of 'x' must be one number or of shape \(\), got"),
+        (lambda: check_at_least("x", 1, -np.inf), r"bound must be a number in \(-inf, inf\), got -inf"),
+        (lambda: check_at_most("x", 1, "2"), "bound must be a number in .*, got '2'"),
+        (lambda: check_at_most("x", 1, np.ones(2)), r"bound must be .*, got an array of shape \(2,\)"),
+        (lambda: check_between("x", 1, 0, 1j), r"high must be a number in \(-inf, inf\), got 1j"),
+        (lambda: check_between("x", 1, np.nan, 1), "low must be a number in .*, got nan"),
+        *(
+            (lambda value=value: check("x", value, 1), "value of 'x' must be at least one number")
+            for value in (
+                "1",
+                None,
+                1j,
+                10**400,
+                torch.ones(2).to_sparse(),
+                np.array([1j]),
+                [[1], [1, 2]],
+                {1},
+                ["1"],
+            )
+        ),
+        *(
+            (lambda value=value: glue("x", value), r"value of 'x' must be a number in \(-inf, inf\)")
+            for value in (None, "1", 1j, [1.0], np.inf)
+        ),
+    ],
+)
+def test_what_would_pass_or_fail_for_the_wrong_reason_is_refused(claim, message, capsys):
+    with pytest.raises(ValueError, match=message) as error:
+        claim()
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_every_precision_is_compared_in_float64():
+    third = torch.tensor(1 / 3, dtype=torch.float64, requires_grad=True)
+    check("float64 keeps every digit", third, 1 / 3)
+    check("bfloat16", torch.ones(3, dtype=torch.bfloat16), 1)
+    check("bool, tensors in a list", [torch.tensor(1.0), True], torch.ones(2))
+    with pytest.raises(ClaimError):
+        check("x", third.float(), 1 / 3)
+
+
 def test_glue_stores_value_and_tolerance_and_logs_the_fresh_one(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda data, **kw: shown.append((data, kw["metadata"])))

@@ -149,6 +149,9 @@ def test_a_record_is_not_overwritten(archive, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"step_sizes": (0.1, 0.1)}, r"^step_sizes must be numbers that all differ, got \(0\.1, 0\.1\)$"),
+        ({"n_test": 0}, r"^n_test must be a whole number of at least 1, got 0$"),
+        ({"n_train": True}, r"^n_train must be a whole number of at least 1, got True$"),
         ({"step_sizes": ()}, r"^step_sizes must be at least one number, got \(\)$"),
         ({"step_sizes": (0.1, 0.0)}, r"^step_sizes must be a number in \(0, inf\), got 0\.0$"),
         ({"label_noises": (1.5,)}, r"^label_noises must be a number in \[0, 1\], got 1\.5$"),
@@ -160,3 +163,20 @@ def test_a_record_is_not_overwritten(archive, tmp_path):
 def test_a_bad_setting_is_one_clear_line(changed, message):
     with pytest.raises(ValueError, match=message):
         Settings(**changed)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--width", "0"], "width must be a whole number of at least 1, got 0"),
+        (["--archive", "none.zip"], "archive (or COURSE_CIFAR) must be an existing file, got none.zip"),
+        (
+            ["--out", "/dev/null/a.json"],
+            "out must be a file that can be written, got /dev/null/a.json: ",
+        ),
+    ],
+)
+def test_the_command_refuses_in_one_line(options, line, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path / "a.json"), *options])
+    assert f"error: {line}" in capsys.readouterr().err.splitlines()[-1]

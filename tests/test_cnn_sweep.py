@@ -119,6 +119,12 @@ def test_coarse_first_visits_everything_once(n):
     ("changed", "message"),
     [
         ({"widths": (0,)}, r"^widths must be a whole number of at least 1, got 0$"),
+        ({"widths": (1, 1)}, r"^widths must be numbers that all differ, got \(1, 1\)$"),
+        ({"widths": 3}, r"^widths must be at least one number, got 3$"),
+        ({"seeds": (0, 0)}, r"^seeds must be numbers that all differ, got \(0, 0\)$"),
+        ({"n_train": 0}, r"^n_train must be a whole number of at least 1, got 0$"),
+        ({"n_train": True}, r"^n_train must be a whole number of at least 1, got True$"),
+        ({"n_test": -1}, r"^n_test must be a whole number of at least 1, got -1$"),
         ({"widths": ()}, r"^widths must be at least one number, got \(\)$"),
         ({"label_noise": 1.5}, r"^label_noise must be a number in \[0, 1\], got 1\.5$"),
         ({"steps": 0}, r"^steps must be a whole number of at least 1, got 0$"),
@@ -128,3 +134,27 @@ def test_coarse_first_visits_everything_once(n):
 def test_a_bad_setting_is_one_clear_line(changed, message):
     with pytest.raises(ValueError, match=message):
         Settings(**changed)
+
+
+def test_what_would_fail_at_the_end_is_told_before_the_first_network(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(cnn_sweep, "train_network", lambda *_: pytest.fail("trained"))
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="^out must be a file that can be written"):
+        sweep(TOY, tmp_path / "file" / "cnn.json", archive=archive)
+    monkeypatch.setenv("COURSE_SCALE", "huge")
+    with pytest.raises(ValueError, match="^COURSE_SCALE must be one of"):
+        sweep(TOY, tmp_path / "cnn.json", archive=archive)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--widths", "0"], "widths must be a whole number of at least 1, got 0"),
+        (["--time-budget", "nan"], "time_budget must be a number in [0, inf), got nan"),
+        (["--archive", "none.zip"], "archive (or COURSE_CIFAR) must be an existing file, got none.zip"),
+    ],
+)
+def test_the_command_refuses_in_one_line(options, line, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main([*options, "--out", str(tmp_path / "a.json")])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"error: {line}")

@@ -76,6 +76,27 @@ def test_one_hot_is_centred():
         data.one_hot([10])
 
 
+def test_whole_labels_of_any_type_stay_and_fractions_are_refused():
+    for labels in ([1, 2], [1.0, 2.0], np.array([1, 2], np.uint8)):
+        checked = data.checked_array("labels", labels, ("n",), np.int64)
+        assert (checked.dtype, checked.tolist()) == (np.int64, [1, 2])
+    generator = np.random.default_rng(0)
+    for bad, message in (
+        ([1.5], "labels must be an array of whole numbers that fit int64, got 1.5"),
+        ([10**30], "labels must be an array of whole numbers that fit int64, got 1e"),
+        (np.array([2**64 - 1], np.uint64), "labels must be an array of whole numbers that fit int64, got 1"),
+        ([np.nan], "labels must be finite, got 1 NaN or infinite of 1 entries"),
+        (["1"], "labels must be an array of numbers, got list"),
+        ([12, 13], r"labels must be in \[0, 9\], got"),
+        ([-1], r"labels must be in \[0, 9\], got"),
+    ):
+        for call in (data.one_hot, lambda labels: data.flip_labels(labels, 0.5, generator)):
+            with pytest.raises(ValueError, match=f"^{message}"):
+                call(bad)
+    with pytest.raises(ValueError, match=r"^rng must be a numpy.random.Generator, got None$"):
+        data.flip_labels([1, 2], 0.5, None)
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -85,6 +106,8 @@ def test_one_hot_is_centred():
         ([[1.0, np.nan], [np.inf, 0.0]], "X must be finite, got 2 NaN or infinite of 4 entries"),
         ("text", "X must be an array of numbers, got str"),
         ([[1, 2], [3]], "X must be an array of numbers, got list"),
+        ([["1", "2"]], "X must be an array of numbers, got list"),
+        (np.ones((1, 2)) * 1j, "X must be an array of numbers, got ndarray"),
     ],
 )
 def test_checked_array_names_the_argument(value, message):
@@ -238,6 +261,42 @@ def test_offline_is_one_line_with_the_address_and_the_override(server, tmp_path)
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize("broken", ["a file", "a folder of that name", "unwritable", "full disk"])
+def test_a_folder_that_cannot_hold_the_file_is_told_apart_from_the_network(
+    server, tmp_path, monkeypatch, broken
+):
+    folder = tmp_path / "folder"
+    monkeypatch.setenv("COURSE_DATA", str(folder))
+    if broken == "a file":
+        folder.write_text("")
+    elif broken == "a folder of that name":
+        (folder / "file.bin").mkdir(parents=True)
+    else:
+        from utils.data import fetch
+
+        folder.mkdir()
+
+        class Disk:
+            """A file on a full disk, or none at all."""
+
+            def write(self, block):
+                raise OSError(28, "No space left on device")
+
+            def __enter__(self):
+                if broken == "unwritable":
+                    raise PermissionError(13, "Permission denied")
+                return self
+
+            def __exit__(self, *_):
+                pass
+
+        monkeypatch.setattr(fetch.Path, "open", lambda *_, **__: Disk())
+    with pytest.raises(OSError, match=r"^cannot keep file\.bin in .*: set COURSE_DATA to a folder") as error:
+        data.download(server.url, SHA256)
+    assert not isinstance(error.value, ConnectionError)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -325,6 +384,36 @@ def test_cifar10_refuses_what_it_cannot_read(tmp_path):
         data.cifar10(archive=wrong)
     with pytest.raises(ValueError, match=r"n_train must be a whole number in \[1, 30\], got 31"):
         data.cifar10(n_train=31, archive=_jpeg_archive(tmp_path / "small.zip"))
+
+
+def test_a_damaged_archive_is_one_clear_line(tmp_path):
+    whole = _binary_archive(tmp_path / "cifar.tar.gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "changed.tar.gz").write_bytes(whole[:20_000] + bytes(2000) + whole[22_000:])
+    _binary_archive(tmp_path / "empty.tar.gz", n=0, label=0)
+    images = bytearray(_jpeg_archive(tmp_path / "images.zip", n=1).read_bytes())
+    for at in range(0, len(images) - 2, 2):  # the start of every image; sizes and names stay right
+        if images[at : at + 2] == b"\xff\xd8" or images[at + 1 : at + 3] == b"\xff\xd8":
+            images[at : at + 3] = b"xxx"
+    (tmp_path / "images.zip").write_bytes(images)
+    with zipfile.ZipFile(tmp_path / "text.zip", "w") as pack:
+        for half in ("train", "test"):
+            for name in data.CIFAR10_CLASSES:
+                pack.writestr(f"{half}/{name}/0.jpg", "no image")
+    for name in ("cut.tar.gz", "changed.tar.gz", "empty.tar.gz", "images.zip", "text.zip"):
+        with pytest.raises(ValueError, match="must be") as error:
+            data.cifar10(archive=tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("load", [data.cifar10, data.fashion_mnist])
+@pytest.mark.parametrize("name", ["n_train", "n_test"])
+def test_sizes_are_checked_before_a_download(load, name, monkeypatch):
+    monkeypatch.delenv("COURSE_CIFAR", raising=False)
+    monkeypatch.setattr("utils.data.images.download", lambda *_, **__: pytest.fail("downloaded"))
+    for bad in (-1, 0, True, 1.5):
+        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, got {bad}$"):
+            load(**{name: bad})
 
 
 def test_fashion_mnist_reads_the_idx_files(tmp_path, monkeypatch):

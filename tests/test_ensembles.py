@@ -199,6 +199,8 @@ BAD = np.full((2, 40, FEATURES), np.nan)
         ({"steps": 0}, r"^steps must be a whole number of at least 1, got 0$"),
         ({"lr": 0.0}, r"^lr must be a number in \(0, inf\), got 0\.0$"),
         ({"weight_decay": -1.0}, r"^weight_decay must be a number in \[0, inf\), got -1\.0$"),
+        ({"eval_steps": 1}, r"^eval_steps must be None or at least one step, in a list, got 1$"),
+        ({"device": "foo"}, r"^device must be a device of this machine \(cpu.*\), got 'foo'$"),
         ({"eval_steps": [99]}, r"^eval_steps must be a whole number in \[0, 50\], got 99$"),
         ({"n_classes": 3}, r"^n_classes must be a whole number of at least 4, got 3$"),
         ({"dtype": torch.float16}, r"^dtype must be torch.float32 or torch.float64, got torch.float16$"),

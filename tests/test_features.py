@@ -57,6 +57,10 @@ def test_errors_by_hand():
         (lambda: features.RandomReLU(4, 8)(np.zeros((3, 5))), r"inputs must be .* \(n_samples, 4\), got"),
         (lambda: features.RandomReLU(4, 8)(np.full((3, 4), np.nan)), "inputs must be finite, got 12 NaN"),
         (lambda: features.fit_classifier(np.ones((3, 2)), [0, 1]), r"labels must be .* \(3,\), got"),
+        (
+            lambda: features.fit_classifier(np.ones((2, 2)), [0, 1.5]),
+            "labels must be an array of whole numbers that fit int64, got 1.5",
+        ),
         (lambda: features.fit_classifier(np.ones((2, 2)), [0, 10]), r"labels must be in \[0, 9\]"),
         (lambda: features.predictions(np.ones((3, 2)), np.ones((3, 10))), "coefficients must be an array"),
         (lambda: features.classification_error(np.ones((2, 3)), [0, 3]), r"labels must be in \[0, 2\]"),

@@ -105,6 +105,29 @@ def test_a_vanishing_penalty_gives_the_ridgeless_limit():
     np.testing.assert_allclose(linear.ridge_risk_limit(gamma, 1e-7, 5, 1), limit, rtol=1e-4)
 
 
+@pytest.mark.parametrize("penalty", [1e-10, 1e-12, 1e-16, 1e-300])
+def test_no_digit_is_lost_at_a_tiny_penalty(penalty):
+    gamma = np.array([0.3, 0.8, 1.5, 2.0, 6.0])
+    limit = linear.ridgeless_risk_limit(gamma, 1, 1)
+    np.testing.assert_allclose(
+        linear.ridge_risk_limit(gamma, penalty, 1, 1), limit, rtol=100 * penalty + 1e-14
+    )
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.999, 1.0, 1.001, 40.0])
+def test_the_risk_is_that_of_its_definition(gamma):
+    """r²λ²m′ + σ²γ(m − λm′), with m and m′ as integrals over the Marchenko–Pastur law."""
+    angle = np.pi * (np.arange(200_000) + 0.5) / 200_000
+    s = 1 + gamma - 2 * np.sqrt(gamma) * np.cos(angle)  # the law's support
+    weight = 2 * np.sin(angle) ** 2 / s / 200_000  # and its density there; γ > 1 has zeros besides
+    rest = max(0.0, 1 - 1 / gamma)
+    for penalty in (0.01, 1.0, 1e6):
+        m, m_prime = ((weight / (s + penalty) ** k).sum() + rest / penalty**k for k in (1, 2))
+        for signal, noise in ((1.0, 0.0), (0.0, 1.0)):
+            risk = signal * penalty**2 * m_prime + noise * gamma * (m - penalty * m_prime)
+            assert linear.ridge_risk_limit(gamma, penalty, signal, noise) == pytest.approx(risk, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -39,6 +39,50 @@ def test_what_cannot_be_a_record_is_refused(tmp_path):
         records.save(tmp_path / "r.json", {"x": {1}}, started=time.time())
     with pytest.raises(ValueError, match="name must be chapter/name, got '../x'"):
         records.path_of("../x")
+    for name in ("", ".", "/x", 3, None):
+        with pytest.raises(ValueError, match="^name must be chapter/name, got"):
+            records.path_of(name)
+
+
+def test_the_limit_is_that_of_the_file(tmp_path):
+    path = tmp_path / "r.json"
+    records.save(path, {"x": [0] * 45_000}, started=time.time())
+    assert 250_000 < path.stat().st_size <= records.MAX_BYTES
+    with pytest.raises(ValueError, match="data must be at most 300000 bytes as JSON, got 8"):
+        records.save(path, {"x": [[0]] * 50_000}, started=time.time())  # 250 kB without indentation
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"data": {}', b"\xff\xfe", b"[]", b"[" * 100_000, b'{"data": 1, "provenance": 2}', b"{}"]
+)
+def test_a_corrupt_record_or_notebook_is_one_clear_line(tmp_path, content, capsys):
+    path = tmp_path / "r.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"r\.json is not a readable record") as error:
+        records.load(path)
+    assert "\n" not in str(error.value)
+    with pytest.raises(SystemExit):
+        records.main(["run", str(path)])
+    assert "error: notebook must be a Jupyter notebook (.ipynb), got 'r.json'" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told_beforehand(tmp_path, monkeypatch):
+    records.require_writable(tmp_path / "new" / "r.json")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        OSError, match="^out must be a file that can be written, got .*Not a directory|exists"
+    ):
+        records.require_writable(tmp_path / "file" / "r.json")
+    with pytest.raises(ValueError, match="^out must be a file, not a folder"):
+        records.require_writable(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setenv("COURSE_DEVICE", "gpu")
+        with pytest.raises(ValueError, match="^COURSE_DEVICE must be"):
+            records.require_writable(tmp_path / "r.json")
+    monkeypatch.setenv("COURSE_SCALE", "huge")
+    with pytest.raises(ValueError, match="^COURSE_SCALE must be"):
+        records.require_writable(tmp_path / "r.json")
 
 
 def test_missing_and_corrupt_records(tmp_path):

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from benchmarks import ensembles as benchmark
+from utils import notebooks, records, repository
 from utils.repository import ROOT, set_repository
 
 
@@ -30,7 +32,57 @@ def test_round_trip_leaves_every_byte_as_it_was(copy):
     assert {p: p.read_bytes() for p in before} == before
 
 
-@pytest.mark.parametrize("url", ["example.org/a/b", "https://example.org/a", "https://example.org/a/b?x=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "example.org/a/b",
+        "https://example.org/a",
+        "https://example.org/a/b?x=1",
+        "https://../../..",
+        "https://a.b/../c",
+        "https://a.b/c/..",
+        None,
+        3,
+    ],
+)
 def test_what_is_no_address_is_refused(copy, url):
     with pytest.raises(ValueError, match="URL must be https://host/owner/name, or empty"):
         set_repository(url, copy)
+
+
+def test_a_broken_notebook_leaves_every_file_as_it_was(copy):
+    (copy / "notebooks" / "zz.ipynb").write_text("{")
+    before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
+    with pytest.raises(ValueError, match=r"^zz\.ipynb must be a Jupyter notebook$"):
+        set_repository("https://example.org/someone/course", copy)
+    assert {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "line"),
+    [
+        (repository.main, ["foo"], "URL must be https://host/owner/name, or empty, got 'foo'"),
+        (notebooks.main, ["none.ipynb"], "NOTEBOOK must be a file in "),
+        (notebooks.main, ["/etc/hostname"], "NOTEBOOK must be a file in "),
+        (notebooks.main, [str(ROOT / "README.md")], "NOTEBOOK must be a Jupyter notebook (.ipynb), got"),
+        (records.main, ["run", str(ROOT / "README.md")], "notebook must be a Jupyter notebook"),
+        *(
+            (benchmark.main, [option, "0"], f"argument {option}: must be a whole number of at least 1, got 0")
+            for option in ("--n", "--n-seeds", "--steps", "--repeats", "--threads")
+        ),
+        (benchmark.main, ["--device", "foo"], "device must be a device of this machine"),
+        (benchmark.main, ["--device", "cuda"], "device must be a device of this machine"),
+    ],
+)
+def test_a_command_refuses_in_one_line(command, arguments, line, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit):
+        command(arguments)
+    told = capsys.readouterr().err.splitlines()
+    assert "error: " + line in told[-1]
+
+
+def test_the_notebook_command_has_help(capsys):
+    with pytest.raises(SystemExit):
+        notebooks.main(["--help"])
+    assert "Execute the course's notebooks" in capsys.readouterr().out

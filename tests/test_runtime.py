@@ -27,8 +27,18 @@ def test_unknown_scale_is_one_clear_line(monkeypatch):
 def test_asking_for_a_device_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("COURSE_DEVICE", "cuda")
-    with pytest.raises(RuntimeError, match="this machine has no cuda device"):
+    with pytest.raises(
+        ValueError, match=r"^COURSE_DEVICE must be a device of this machine \(cpu.*got 'cuda'$"
+    ):
         runtime.device()
+
+
+@pytest.mark.parametrize("asked", ["foo", "cuda:99", "meta", 1.5, None])
+def test_a_device_by_name_is_here_or_refused(asked):
+    assert runtime.named_device("device", "cpu") == torch.device("cpu")
+    with pytest.raises(ValueError, match=r"^device must be a device of this machine \(cpu") as error:
+        runtime.named_device("device", asked)
+    assert "\n" not in str(error.value)
 
 
 def test_seeding_repeats():

@@ -59,6 +59,7 @@ class Shape:
             self.n_head if self.n_kv_head is None else integer("n_kv_head", self.n_kv_head, 1, self.n_head)
         )
         require(self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups)
+        require(isinstance(self.tie_embeddings, bool), "tie_embeddings", "True or False", self.tie_embeddings)
         object.__setattr__(self, "n_kv_head", groups)
 
 
@@ -132,6 +133,7 @@ def training_days(
 ) -> float:
     """Days that ``flops`` take on ``n_gpu`` GPUs at the share ``utilisation`` in (0, 1] of their peak."""
     choice("gpu", gpu, tuple(GPUS))
+    flops = number("flops", flops, 0.0)
     choice("precision", precision, tuple(PRECISIONS))
     utilisation = number("utilisation", utilisation, 0.0, 1.0, open_low=True)
     peak = GPUS[gpu]["peak32" if precision == "fp32" else "peak16"]

@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from utils import plots, records
-from utils.cnn_sweep import EVALUATION_BATCH, Images
+from utils.cnn_sweep import EVALUATION_BATCH, Images, distinct
 from utils.curvature import Loss, Parameters, sharpness
 from utils.data import cifar10, flip_labels
 from utils.runtime import device
@@ -60,9 +60,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("step_sizes", "label_noises", "seeds"):
-            require(len(getattr(self, name)) > 0, name, "at least one number", getattr(self, name))
+            object.__setattr__(self, name, distinct(name, getattr(self, name)))
         for name in ("descent_steps", "measure_every", "epochs", "batch_size", "width", "n_train"):
             integer(name, getattr(self, name), 1)
+        if self.n_test is not None:
+            integer("n_test", self.n_test, 1)
         for name, value in [("lr", self.lr), *(("step_sizes", size) for size in self.step_sizes)]:
             number(name, value, 0.0, open_low=True)
         for noise in self.label_noises:
@@ -202,11 +204,13 @@ def measure(
 ) -> Path:
     """Run both experiments into the record ``out``, in about ``time_budget`` seconds, loading included.
 
-    Returns the record's path. Raises ``ValueError`` if ``out`` exists: it would be lost.
+    Returns the record's path. Raises ``ValueError`` if ``out`` exists: it would be lost; ``OSError`` if it
+    cannot be written.
     """
     budget, began, started = number("time_budget", time_budget, 0.0), time.monotonic(), time.time()
     path = out if isinstance(out, Path) else records.path_of(out)
     require(not path.exists(), "out", "a file that does not exist yet", path.name)
+    records.require_writable(path)
     split = cifar10(settings.n_train, 0.0, 0, settings.n_test, archive)
     images = Images(split)
     plan = [(descend, lr, seed) for seed in settings.seeds for lr in settings.step_sizes]
@@ -291,7 +295,10 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = vars(parser.parse_args(arguments))
     budget, out, archive = (chosen.pop(name) for name in ("time_budget", "out", "archive"))
     chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in chosen.items()}
-    path = measure(Settings(**chosen), out, time_budget=budget, archive=archive)
+    try:
+        path = measure(Settings(**chosen), out, time_budget=budget, archive=archive)
+    except (ValueError, OSError, MemoryError) as error:
+        parser.error(str(error))
     print(f"wrote {path}: {records.load(path).line()}")
 
 

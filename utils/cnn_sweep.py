@@ -37,6 +37,15 @@ RECORD = "double_descent/cnn_cifar10"
 EVALUATION_BATCH = 2000
 
 
+def distinct(name: str, values: Any) -> tuple:
+    """``values`` as a tuple, or raise: a list without repetition, whose length counts the runs to come."""
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    require(listed and len(values) > 0, name, "at least one number", values)
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    require(not repeated, name, "numbers that all differ", values)
+    return tuple(values)
+
+
 @dataclass(frozen=True)
 class Settings:
     """What fixes the outcome. ``n_train`` and ``n_test`` of None take every image of the archive."""
@@ -53,11 +62,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, low in (("widths", 1), ("seeds", 0)):
-            values = getattr(self, name)
-            require(len(values) > 0, name, "at least one number", values)
+            values = distinct(name, getattr(self, name))
             object.__setattr__(self, name, tuple(integer(name, value, low) for value in values))
         for name in ("steps", "batch_size", "n_evaluations"):
             integer(name, getattr(self, name), 1)
+        for name in ("n_train", "n_test"):
+            if getattr(self, name) is not None:
+                integer(name, getattr(self, name), 1)
         number("label_noise", self.label_noise, 0.0, 1.0)
         number("lr", self.lr, 0.0, open_low=True)
 
@@ -180,10 +191,12 @@ def sweep(
     """Train every width and seed, or as many as ``time_budget`` seconds allow, into the record ``out``.
 
     Loading the images counts towards the budget. An existing record of the same settings and the same
-    archive is continued; another one raises ``ValueError``. Returns the record's path.
+    archive is continued; another one raises ``ValueError``, and ``OSError`` says that ``out`` cannot be
+    written; both come before anything is trained. Returns the record's path.
     """
     budget, began = number("time_budget", time_budget, 0.0), time.monotonic()
     path = out if isinstance(out, Path) else records.path_of(out)
+    records.require_writable(path)
     split = cifar10(settings.n_train, settings.label_noise, 0, settings.n_test, archive)
     images = Images(split)
     wanted = {**asdict(settings), "n_train": len(split.y_train), "n_test": len(split.y_test)}
@@ -278,7 +291,10 @@ def main(arguments: list[str] | None = None) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(default, name))
     options = vars(parser.parse_args(arguments))
     budget, out, archive = (options.pop(name) for name in ("time_budget", "out", "archive"))
-    path = sweep(Settings(**options), out, time_budget=budget, archive=archive)
+    try:
+        path = sweep(Settings(**options), out, time_budget=budget, archive=archive)
+    except (ValueError, OSError, MemoryError) as error:
+        parser.error(str(error))
     print(f"wrote {path}: {records.load(path).line()}")
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from utils.checkpoints import write_tensors
 from utils.gpt import GPT, GPTConfig
 from utils.records import write_json
-from utils.validate import require
+from utils.validate import number, require
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -117,23 +117,69 @@ def to_state_dict(model: GPT) -> dict[str, Tensor]:
 
 
 def from_state_dict(config: GPTConfig, state: dict[str, Tensor]) -> GPT:
-    """A `GPT` with ``transformers``' weights. Raises ``ValueError`` naming a tensor that does not fit."""
-    model = GPT(config)
+    """A `GPT` with ``transformers``' weights, in float32.
+
+    Raises ``ValueError`` naming a tensor that is missing, not part of this architecture, of another shape,
+    not floating-point or not finite.
+    """
     if config.style == "gpt2" and "wte.weight" in state:  # the first published checkpoints lack the prefix
-        state = {f"transformer.{name}": w for name, w in state.items()}
+        state = {name if name == "lm_head.weight" else f"transformer.{name}": w for name, w in state.items()}
+    # A config.json may ask for anything: compare it with the weights before memory is taken for it.
+    require(
+        config.n_layer <= len(state), "n_layer", f"at most {len(state)}, the tensors here", config.n_layer
+    )
+    names = _names(config)
+    for name in (name for theirs in names.values() for name in theirs):
+        require(name in state, "checkpoint", f"one that holds {name}", sorted(state)[:2])
+    known = {name for theirs in names.values() for name in theirs}
+    extra = sorted(name for name in set(state) - known if not _ignored(config, name))
+    require(not extra, "checkpoint", "one whose every tensor config.json accounts for", extra[:2])
+    try:
+        with torch.device("meta"):
+            shapes = {name: tuple(p.shape) for name, p in GPT(config).named_parameters()}
+        for ours, theirs in names.items():
+            _require_fit(config, ours, theirs, [state[name] for name in theirs], shapes[ours])
+        model = GPT(config)
+    except (RuntimeError, MemoryError) as error:
+        raise ValueError(f"config.json asks for a model too large to build: {_line(error)}") from None
     own = dict(model.named_parameters())
     with torch.no_grad():
-        for ours, theirs in _names(config).items():
-            for name in theirs:
-                require(name in state, "checkpoint", f"one that holds {name}", sorted(state)[:2])
+        for ours, theirs in names.items():
             w = torch.cat([state[name] for name in theirs]) if len(theirs) > 1 else state[theirs[0]]
-            w = w.T if _turned(config, ours) else w
-            fits = w.shape == own[ours].shape
-            require(
-                fits, f"shape of {theirs[0]}", f"as in config.json ({tuple(own[ours].shape)})", tuple(w.shape)
-            )
-            own[ours].copy_(w)
+            own[ours].copy_(w.T if _turned(config, ours) else w)
+            bad = own[ours].numel() - int(torch.isfinite(own[ours]).sum())
+            require(bad == 0, theirs[0], "finite", f"{bad} entries that are NaN or infinite in float32")
     return model
+
+
+def _ignored(config: GPTConfig, name: str) -> bool:
+    """Tensors that some versions of ``transformers`` store and that hold nothing of their own."""
+    tied = config.tie_embeddings and name == "lm_head.weight"
+    return tied or name.endswith((".attn.bias", ".attn.masked_bias", "rotary_emb.inv_freq"))
+
+
+def _require_fit(
+    config: GPTConfig, ours: str, names: tuple[str, ...], parts: list[Tensor], shape: tuple[int, ...]
+) -> None:
+    """Refuse their tensors unless they are floating-point and make up our parameter ``ours``."""
+    for name, part in zip(names, parts, strict=True):
+        require(part.is_floating_point(), f"dtype of {name}", "floating-point", str(part.dtype))
+    allowed = f"as in config.json ({shape})"
+    if len(parts) == 1:
+        got = tuple(reversed(parts[0].shape)) if _turned(config, ours) else tuple(parts[0].shape)
+        require(got == shape, f"shape of {names[0]}", allowed, got)
+        return
+    # q, k, v or gate, up: each has its own height, so that no two wrong ones add up to a right sum.
+    heads = config.d_head * config.n_kv_head
+    heights = (shape[0] - 2 * heads, heads, heads) if "qkv" in ours else (config.d_ff, config.d_ff)
+    for name, part, height in zip(names, parts, heights, strict=True):
+        wanted = (height, *shape[1:])
+        require(tuple(part.shape) == wanted, f"shape of {name}", f"as in config.json ({wanted})", part.shape)
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error that may have many."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def to_config(config: GPTConfig) -> dict[str, Any]:
@@ -165,8 +211,9 @@ def to_config(config: GPTConfig) -> dict[str, Any]:
 
 def from_config(theirs: dict[str, Any]) -> GPTConfig:
     """Our configuration for a ``config.json``. Raises ``ValueError`` for an architecture that is not ours."""
+    require(isinstance(theirs, dict), "config.json", "a JSON object", theirs)
     style = theirs.get("model_type")
-    require(style in FIELDS, "model_type", "'gpt2' or 'llama'", style)
+    require(isinstance(style, str) and style in FIELDS, "model_type", "'gpt2' or 'llama'", style)
     for name, allowed in ASSUMED[style].items():
         require(theirs.get(name, allowed[0]) in allowed, name, f"one of {allowed}", theirs.get(name))
     fields: dict[str, Any] = {}
@@ -181,11 +228,15 @@ def from_config(theirs: dict[str, Any]) -> GPTConfig:
     # What transformers assumes where config.json is silent.
     fields.setdefault("tie_embeddings", style == "gpt2")
     fields.setdefault("norm_eps", 1e-5 if style == "gpt2" else 1e-6)
+    tied = fields["tie_embeddings"]  # any text would count as true
+    require(isinstance(tied, bool), "tie_word_embeddings", "true or false", tied)
     if style == "llama":
         rope = theirs.get("rope_parameters") or theirs.get("rope_scaling") or {}
+        require(isinstance(rope, dict), "rope_parameters", "a JSON object", rope)
         kind = rope.get("rope_type", rope.get("type", "default"))
         require(kind == "default", "rope_type", "'default'", kind)
-        fields["rope_theta"] = float(rope.get("rope_theta") or theirs.get("rope_theta") or 10_000.0)
+        theta = rope.get("rope_theta") or theirs.get("rope_theta") or 10_000.0
+        fields["rope_theta"] = number("rope_theta", theta, 1.0, open_low=True)
     config = GPTConfig(style=style, **fields)
     width = theirs.get("head_dim") or config.d_head
     require(width == config.d_head, "head_dim", f"hidden_size / num_attention_heads = {config.d_head}", width)
@@ -229,15 +280,35 @@ def load_pretrained(folder: str | Path) -> GPT:
     Raises ``FileNotFoundError`` or ``ValueError`` in one line for what is missing, corrupt or not ours.
     """
     folder = Path(folder)
-    try:
-        config = from_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        index = folder / "model.safetensors.index.json"
-        names = ["model.safetensors"]
-        if index.exists():
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        state: dict[str, Tensor] = {}
-        for name in names:
+    config = from_config(_read_object(folder / "config.json"))
+    index, names = folder / "model.safetensors.index.json", ["model.safetensors"]
+    if index.exists():
+        shards = _read_object(index).get("weight_map")
+        good = isinstance(shards, dict) and len(shards) > 0
+        # A name with folders in it would read outside this one.
+        good = good and all(
+            isinstance(n, str) and n not in ("", "..") and Path(n).name == n for n in shards.values()
+        )
+        require(good, f"weight_map in {index.name}", "an object of plain file names", shards)
+        names = sorted(set(shards.values()))
+    state: dict[str, Tensor] = {}
+    for name in names:
+        try:
             state |= load_file(folder / name)
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder.name} is not a readable checkpoint: {error}") from None
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{folder.name} holds no {name}") from None
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{folder.name} is not a readable checkpoint: {name}: {_line(error)}") from None
     return from_state_dict(config, state)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.parent.name} holds no {path.name}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # not JSON, or not even UTF-8
+        found = f"{path.parent.name} is not a readable checkpoint: {path.name}: {_line(error)}"
+        raise ValueError(found) from None
+    require(isinstance(content, dict), path.name, "a JSON object", content)
+    return content

@@ -167,13 +167,15 @@ def ridge_risk_limit(gamma, penalty, signal: float, noise: float) -> np.ndarray:
     """
     gamma, penalty = np.broadcast_arrays(_positive(gamma), _positive(penalty, "penalty"))
     signal, noise = number("signal", signal, 0.0), number("noise", noise, 0.0)
-    # m solves γλm² + (1 − γ + λ)m − 1 = 0. The root is written so that nothing cancels at small λ.
+    # m solves γλm² + (1 − γ + λ)m − 1 = 0, and grows like 1/λ for γ > 1. So write all in a = λm, between 0
+    # and 1: γa² + ba − λ = 0 with b = 1 − γ + λ, and 1 − a = c: γc² − (1 + γ + λ)c + 1 = 0. The roots are
+    # written so that nothing cancels. Differentiated by λ: m − λm′ = da/dλ = c/root, and λ²m′ = a − λc/root.
     b = 1 - gamma + penalty
-    root = np.sqrt(b**2 + 4 * gamma * penalty)
-    m = np.where(b > 0, 2 / (b + root), (root - b) / (2 * gamma * penalty))
-    # Differentiate that equation by λ: m′ = −dm/dλ.
-    m_prime = (gamma * m**2 + m) / (2 * gamma * penalty * m + b)
-    return signal * penalty**2 * m_prime + noise * gamma * (m - penalty * m_prime)
+    root = np.hypot(b, 2 * np.sqrt(gamma) * np.sqrt(penalty))
+    with np.errstate(invalid="ignore", divide="ignore"):  # of the branch that is not taken
+        a = np.where(b > 0, 2 * penalty / (b + root), (root - b) / (2 * gamma))
+    c = 2 / (1 + gamma + penalty + root)
+    return signal * a * (gamma * a + penalty) / root + noise * gamma * c / root
 
 
 def optimal_ridge_risk(gamma, signal: float, noise: float) -> np.ndarray:

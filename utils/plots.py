@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from utils.validate import require
+from utils.validate import choice, require
 
 COLORS = {
     "blue": "#0072B2",
@@ -76,6 +76,7 @@ def band(
 
 def plain_ticks(ax: Axes, values: list[float], axis: str = "x") -> None:
     """Label a logarithmic axis at ``values``, written as plain numbers (0.1, 2, 1000) and nowhere else."""
+    choice("axis", axis, ("x", "y"))
     which = ax.xaxis if axis == "x" else ax.yaxis
     which.set_ticks(values, [f"{value:g}" for value in values])
     which.set_ticks([], minor=True)

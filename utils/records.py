@@ -53,7 +53,8 @@ class Record:
 
 def path_of(name: str) -> Path:
     """The file of the record called ``chapter/name``."""
-    require(not Path(name).is_absolute() and ".." not in Path(name).parts, "name", "chapter/name", name)
+    parts = Path(name).parts if isinstance(name, str) else ()
+    require(bool(parts) and parts[0] != "/" and ".." not in parts, "name", "chapter/name", name)
     return repo_root() / "records" / f"{name}.json"
 
 
@@ -62,12 +63,12 @@ def write_json(path: Path, content: Any) -> None:
 
     Raises ``ValueError`` for NaN or infinity, which JSON cannot hold.
     """
+    text = _text(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1, default=_plain, allow_nan=False)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(text)
         os.chmod(temporary, 0o644)  # mkstemp makes it private
         os.replace(temporary, path)
     except BaseException:
@@ -107,7 +108,7 @@ def save(
         **notes,
     }
     record = {"provenance": provenance, "data": data}
-    size = len(json.dumps(record, default=_plain))
+    size = len(_text(record).encode())  # as it will lie on the disk
     require(size <= MAX_BYTES, "data", f"at most {MAX_BYTES} bytes as JSON", size)
     path = name if isinstance(name, Path) else path_of(name)
     write_json(path, record)
@@ -121,9 +122,12 @@ def load(name: str | Path) -> Record:
         raise FileNotFoundError(f"record {name} has not been made yet: there is no {path.name} in records/")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Record(data=content["data"], provenance=content["provenance"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        record = Record(data=content["data"], provenance=content["provenance"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
         raise ValueError(f"record {name} is not a readable record: {type(error).__name__} {error}") from None
+    if not (isinstance(record.data, dict) and isinstance(record.provenance, dict)):
+        raise ValueError(f"record {name} is not a readable record: data and provenance must be objects")
+    return record
 
 
 def find(name: str) -> Record | None:
@@ -131,8 +135,27 @@ def find(name: str) -> Record | None:
     return load(name) if path_of(name).is_file() else None
 
 
+def require_writable(path: Path) -> None:
+    """Refuse, before a long run and not at its end, a place, scale or device with which `save` would fail.
+
+    Raises ``OSError`` or ``ValueError`` in one line.
+    """
+    scale(), device()
+    try:
+        require(not path.is_dir(), "out", "a file, not a folder", str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(f"out must be a file that can be written, got {path}: {error.strerror}") from None
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, indent=1, default=_plain, allow_nan=False) + "\n"
+
+
 def _plain(value: Any) -> Any:
-    """Arrays and scalars of numpy and torch as plain Python, rounded to what a figure can show."""
+    """Arrays and scalars of numpy and torch as plain Python, every digit kept: rounding is the caller's."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a record holds numbers, strings and lists, not {type(value).__name__}")
@@ -147,12 +170,12 @@ def _device_name() -> str:
 def run_notebook(path: Path) -> None:
     """Execute a notebook's code cells in order in this process, figures unseen.
 
-    Raises whatever a cell raises, after naming the cell.
+    Raises whatever a cell raises, after naming the cell, and ``ValueError`` for a file without cells.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = _cells(path)
     names: dict[str, Any] = {"__name__": "__main__", "display": print}
     here = Path.cwd()
     os.chdir(path.resolve().parent)
@@ -170,6 +193,16 @@ def run_notebook(path: Path) -> None:
         os.chdir(here)
 
 
+def _cells(path: Path) -> list[dict[str, Any]]:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        good = all({"cell_type", "source"} <= set(cell) for cell in cells)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        good = False
+    require(good, "notebook", "a Jupyter notebook (.ipynb)", path.name)
+    return cells
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line: ``python -m utils.records run NOTEBOOK --scale full``."""
     parser = argparse.ArgumentParser(description="Execute a notebook's code cells and store its records.")
@@ -180,6 +213,10 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.notebook.is_file():
         parser.error(f"there is no notebook {options.notebook}")
+    try:
+        _cells(options.notebook)  # here, because an error of a cell is to keep its traceback
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     os.environ["COURSE_SCALE"] = options.scale
     run_notebook(options.notebook)
 

@@ -5,15 +5,18 @@ An empty address takes it out again. No torch is needed.
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
+import os
 import re
-import sys
 from pathlib import Path
 
 from utils.validate import require
 
 ROOT = Path(__file__).resolve().parents[1]
-ADDRESS = re.compile(r"https://[\w.-]+/[\w.-]+/[\w.-]+")
+# Host and owner begin with a letter or digit, the name holds one: "..", which leads elsewhere, is none.
+ADDRESS = re.compile(r"https://\w[\w.-]*(:\d+)?/\w[\w.-]*/[.-]*\w[\w.-]*", re.ASCII)
 CONFIG_LINE = re.compile(r'^  url: ".*"$', re.MULTILINE)
 SETUP_LINE = re.compile(r'^COURSE_REPO = os\.environ\.get\("COURSE_REPO", ".*"\)$', re.MULTILINE)
 
@@ -21,12 +24,14 @@ SETUP_LINE = re.compile(r'^COURSE_REPO = os\.environ\.get\("COURSE_REPO", ".*"\)
 def set_repository(url: str, root: Path = ROOT) -> list[Path]:
     """Set the address in ``_config.yml`` and in every notebook's setup cell; return the files changed.
 
-    Raises ``ValueError`` if ``url`` is neither empty nor ``https://host/owner/name``.
+    Raises ``ValueError`` if ``url`` is neither empty nor ``https://host/owner/name``, or if a file is not
+    what it should be; then none is changed.
     """
+    require(isinstance(url, str), "URL", "https://host/owner/name, or empty", url)
     url = url.rstrip("/").removesuffix(".git")
     require(not url or ADDRESS.fullmatch(url) is not None, "URL", "https://host/owner/name, or empty", url)
     setup_line = f'COURSE_REPO = os.environ.get("COURSE_REPO", "{url}")'
-    changed = []
+    changes: list[tuple[Path, str, str]] = []  # each file, its text, and the text it is to have
     for path, pattern, line in (
         (root / "_config.yml", CONFIG_LINE, f'  url: "{url}"'),
         (root / "notebooks" / "setup_cell.py", SETUP_LINE, setup_line),
@@ -34,25 +39,48 @@ def set_repository(url: str, root: Path = ROOT) -> list[Path]:
         text = path.read_text(encoding="utf-8")
         if len(pattern.findall(text)) != 1:
             raise ValueError(f"{path.name} must hold the address on one line, found {pattern.findall(text)}")
-        changed += _write(path, text, pattern.sub(line, text))
-    setup = (root / "notebooks" / "setup_cell.py").read_text(encoding="utf-8").rstrip()
+        changes.append((path, text, pattern.sub(line, text)))
+    setup = changes[-1][2].rstrip()
     for path in sorted((root / "notebooks").rglob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
-        notebook = json.loads(text)
-        for cell in notebook["cells"]:
-            if "course-setup" in cell["metadata"].get("tags", []):
-                cell["source"] = setup.splitlines(keepends=True)
-        changed += _write(path, text, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-    return changed
+        try:
+            notebook = json.loads(text)
+            for cell in notebook["cells"]:
+                if "course-setup" in cell["metadata"].get("tags", []):
+                    cell["source"] = setup.splitlines(keepends=True)
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{path.name} must be a Jupyter notebook") from None
+        changes.append((path, text, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"))
+    changes = [change for change in changes if change[1] != change[2]]
+    for path, _, new in changes:
+        _write(path, new)
+    return [path for path, _, _ in changes]
 
 
-def _write(path: Path, old: str, new: str) -> list[Path]:
-    if old == new:
-        return []
-    path.write_text(new, encoding="utf-8")
-    return [path]
+def _write(path: Path, text: str) -> None:
+    """Replace the file in one go: a full disk leaves the old one as it was."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m utils.repository", description=__doc__.splitlines()[0])
+    parser.add_argument("url", nargs="?", default="", help="https://host/owner/name; empty takes it out")
+    options = parser.parse_args(arguments)
+    try:
+        changed = set_repository(options.url)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    for path in changed:
+        print(path.relative_to(ROOT))
 
 
 if __name__ == "__main__":
-    for file in set_repository(sys.argv[1] if len(sys.argv) > 1 else ""):
-        print(file.relative_to(ROOT))
+    main()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from utils.validate import choice, integer
+from utils.validate import choice, integer, require
 
 T = TypeVar("T")
 SCALES = ("cpu", "colab", "full")
@@ -32,20 +32,27 @@ def device() -> torch.device:
     """The device to train on: CUDA where there is one, otherwise the CPU.
 
     Apple's MPS has no float64, which several notebooks need, so it is used only when asked for
-    with ``COURSE_DEVICE=mps``. ``COURSE_DEVICE=cpu`` keeps a run off the GPU.
+    with ``COURSE_DEVICE=mps``. ``COURSE_DEVICE=cpu`` keeps a run off the GPU. Raises ``ValueError`` where
+    there is no such device.
     """
     asked = os.environ.get("COURSE_DEVICE")
     if asked:
-        kind = choice("COURSE_DEVICE", asked, ("cpu", "cuda", "mps"))
-        present = {
-            "cpu": True,
-            "cuda": torch.cuda.is_available(),
-            "mps": torch.backends.mps.is_available(),
-        }
-        if not present[kind]:
-            raise RuntimeError(f"COURSE_DEVICE={kind} was asked for, but this machine has no {kind} device")
-        return torch.device(kind)
+        return named_device("COURSE_DEVICE", choice("COURSE_DEVICE", asked, ("cpu", "cuda", "mps")))
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def named_device(name: str, asked: torch.device | str) -> torch.device:
+    """The device ``asked`` of the argument ``name``. Raises ``ValueError`` for one that is not here."""
+    try:
+        found = torch.device(asked)
+    except (RuntimeError, TypeError):
+        found = None
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0}
+    counts["mps"] = int(torch.backends.mps.is_available())
+    here = [kind for kind, count in counts.items() if count]
+    good = found is not None and (found.index or 0) < counts.get(found.type, 0)
+    require(good, name, f"a device of this machine ({', '.join(here)})", str(asked))
+    return found
 
 
 def scale() -> str:

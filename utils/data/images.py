@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,12 @@ FASHION_SHA256 = {
     "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
 
+# What the readers of archives and images raise for damaged bytes; Pillow's errors are OSErrors too.
+DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, SyntaxError,
+    NotImplementedError, RuntimeError, struct.error, UnicodeDecodeError, OverflowError,
+)  # fmt: skip
+
 
 def cifar10(
     n_train: int | None = None,
@@ -45,19 +54,29 @@ def cifar10(
     archive's SHA-256. Training labels are flipped as in ``digits``.
 
     Raises ``FileNotFoundError`` without the archive, ``ValueError`` if it is neither of the two
-    or a number is out of range.
+    or damaged, or a number is out of range.
     """
     label_noise, seed = number("label_noise", label_noise, 0.0, 1.0), integer("seed", seed, 0)
+    _require_sizes(n_train, n_test)
+    good = archive is None or isinstance(archive, str | os.PathLike)
+    require(good, "archive", "the path of a file", archive)
     archive = archive or os.environ.get("COURSE_CIFAR") or download(CIFAR10_URL, CIFAR10_SHA256)
     archive = Path(archive)
     if not archive.is_file():
         raise FileNotFoundError(f"archive (or COURSE_CIFAR) must be an existing file, got {archive}")
-    if zipfile.is_zipfile(archive):
-        arrays, name = _cifar_jpeg(archive), "CIFAR-10 images, JPEG-compressed"
-    elif tarfile.is_tarfile(archive):
-        arrays, name = _cifar_binary(archive), "CIFAR-10 binary release"
-    else:
-        raise ValueError(f"archive must be the binary .tar.gz or a .zip of JPEG images, got {archive.name}")
+    try:
+        if zipfile.is_zipfile(archive):
+            arrays, name = _cifar_jpeg(archive), "CIFAR-10 images, JPEG-compressed"
+        elif tarfile.is_tarfile(archive):
+            arrays, name = _cifar_binary(archive), "CIFAR-10 binary release"
+        else:
+            allowed = "the binary .tar.gz or a .zip of JPEG images"
+            raise ValueError(f"archive must be {allowed}, got {archive.name}")
+    except DAMAGED as error:
+        line = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(
+            f"archive must be a whole file that can be read, got {archive.name}: {line}"
+        ) from None
     source = {"name": name, "archive": archive.name, "sha256": file_sha256(archive)}
     return _subset(arrays, n_train, n_test, label_noise, seed, source)
 
@@ -72,6 +91,7 @@ def fashion_mnist(
     number out of range.
     """
     label_noise, seed = number("label_noise", label_noise, 0.0, 1.0), integer("seed", seed, 0)
+    _require_sizes(n_train, n_test)
     arrays = []
     for file, digest in FASHION_SHA256.items():
         raw = gzip.decompress(download(FASHION_URL + file, digest, name=f"fashion-mnist-{file}").read_bytes())
@@ -80,6 +100,13 @@ def fashion_mnist(
         arrays.append(values.reshape(-1, 1, 28, 28) if image_file else values.astype(np.int64))
     source = {"name": "Fashion-MNIST", "sha256": FASHION_SHA256["train-images-idx3-ubyte.gz"]}
     return _subset(tuple(arrays), n_train, n_test, label_noise, seed, source)
+
+
+def _require_sizes(n_train: int | None, n_test: int | None) -> None:
+    """What can be told before a download; the upper ends follow from the archive."""
+    for name, value in (("n_train", n_train), ("n_test", n_test)):
+        if value is not None:
+            integer(name, value, 1)
 
 
 def _subset(arrays, n_train, n_test, label_noise, seed, source) -> Split:
@@ -101,8 +128,11 @@ def _cifar_binary(archive: Path) -> tuple[np.ndarray, ...]:
             stem = Path(member.name).name.removesuffix(".bin").rstrip("_12345")
             if member.isfile() and member.name.endswith(".bin") and stem in halves:
                 raw = np.frombuffer(tar.extractfile(member).read(), np.uint8)
-                require(raw.size % 3073 == 0, member.name, "records of 3073 bytes", f"{raw.size} bytes")
+                whole = raw.size > 0 and raw.size % 3073 == 0
+                require(whole, member.name, "records of 3073 bytes", f"{raw.size} bytes")
                 halves[stem].append(raw.reshape(-1, 3073))
+        while tar.fileobj.read(1 << 20):  # to the very end: there stands the checksum of the compression
+            pass
     require(all(halves.values()), "archive", "data_batch_1..5.bin and test_batch.bin", archive.name)
     train, test = (np.concatenate(half) for half in halves.values())
     require(max(train[:, 0].max(), test[:, 0].max()) <= 9, "archive", "labels 0 to 9", archive.name)

@@ -16,11 +16,16 @@ def checked_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: An
 
     ``shape`` gives each axis as a number that must match, or as a name (any length from 1), as in
     ``("n_samples", 10)``. Raises ``ValueError`` for another shape, for entries that are not
-    numbers, and for NaN or infinity.
+    numbers, for NaN or infinity, and, where ``dtype`` is a whole type, for what it cannot hold.
     """
     try:
-        array = np.asarray(value, dtype=dtype)
-    except (TypeError, ValueError):
+        raw = np.asarray(value)
+        if raw.dtype.kind not in "biufO":  # "1" would become 1, and a complex number lose a part
+            raise TypeError
+        whole = np.issubdtype(dtype, np.integer)
+        kind = np.float64 if raw.dtype.kind in "fO" else raw.dtype  # what shows a fraction, cast below
+        array = np.asarray(raw, dtype=kind if whole else dtype)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise ValueError(f"{name} must be an array of numbers, got {type(value).__name__}") from None
     wanted = "an array of shape (" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     fits = array.ndim == len(shape) and all(
@@ -32,7 +37,12 @@ def checked_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: An
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {array.size} entries")
-    return array
+    if whole and array.size:  # a cast would cut 1.7 to 1, and wrap what does not fit
+        info, broken = np.iinfo(dtype), array[array != np.floor(array)]
+        for entry in (*broken[:1].tolist(), array.min().item(), array.max().item()):
+            good = entry == int(entry) and info.min <= entry <= info.max
+            require(good, name, f"an array of whole numbers that fit {np.dtype(dtype)}", entry)
+    return array.astype(dtype, copy=False)
 
 
 def one_hot(labels: np.ndarray, n_classes: int = 10, dtype: Any = np.float64) -> np.ndarray:
@@ -53,8 +63,12 @@ def flip_labels(
 
     The wrong class is uniform over the other nine. Returns the new labels and a mask of those moved.
     The mask is drawn first, so one ``rng`` state flips a superset when ``label_noise`` grows.
+    Raises ``ValueError`` for labels outside 0 to 9.
     """
     label_noise = number("label_noise", label_noise, 0.0, 1.0)
+    labels = checked_array("labels", labels, ("n_samples",), np.int64)
+    require(labels.min() >= 0 and labels.max() <= 9, "labels", "in [0, 9]", labels)
+    require(isinstance(rng, np.random.Generator), "rng", "a numpy.random.Generator", rng)
     flipped = rng.random(len(labels)) < label_noise
     labels = labels.copy()
     labels[flipped] = (labels[flipped] + rng.integers(1, 10, flipped.sum())) % 10  # 1..9: never its own

@@ -15,7 +15,7 @@ It trains on all examples at every step (full batch) and with one hidden layer o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +23,7 @@ import torch
 
 from utils.ensembles.batch import MAX_WIDTH, AdamW, Examples, Networks, Parameters, n_parameters
 from utils.runtime import device as default_device
+from utils.runtime import named_device
 from utils.validate import choice, integer, number, require
 
 LOSSES = ("cross_entropy", "squared_error")
@@ -126,10 +127,12 @@ def train_sweep(
     decays = _distinct("weight_decay", [number("weight_decay", x, 0.0) for x in decays])
     choice("loss", loss, LOSSES), choice("schedule", schedule, SCHEDULES)
     steps, lr = integer("steps", steps, 1), number("lr", lr, 0.0, open_low=True)
+    good = eval_steps is None or isinstance(eval_steps, Iterable)
+    require(good, "eval_steps", "None or at least one step, in a list", eval_steps)
     at = [steps] if eval_steps is None else sorted({integer("eval_steps", t, 0, steps) for t in eval_steps})
     require(len(at) > 0, "eval_steps", "None or at least one step", eval_steps)
     require(dtype in (torch.float32, torch.float64), "dtype", "torch.float32 or torch.float64", dtype)
-    device = default_device() if device is None else torch.device(device)
+    device = default_device() if device is None else named_device("device", device)
     train = _data("train", X_train, y_train, len(seeds))
     test = _data("test", X_test, y_test, len(seeds))
     d, test_d = train[0].shape[-1], test[0].shape[-1]
