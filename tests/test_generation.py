@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import types
 
 import numpy as np
@@ -151,10 +152,8 @@ def test_stop_strings_are_found_across_token_borders(tokenizer):
             stops.append(text[at : at + int(rng.integers(1, 9))])
         stops.append("never written")
         g, pieces = written(tokenizer, text, stops)
-        ids = tokenizer.encode(text).ids
-        seen = (tokenizer.decode(ids[:n]) for n in range(1, len(ids) + 1))
-        upto = next(t for t in seen if any(s in t for s in stops))  # as soon as one is complete
-        first = min(upto.find(s) for s in stops if s in upto)
+        # Of several, the one that ends first; of two that end together, the longer.
+        _, first = min((text.find(s) + len(s), text.find(s)) for s in stops if s in text)
         assert g.text == text[:first]
         assert g.finish_reason == "stop"
         assert g.stop in stops
@@ -270,3 +269,50 @@ def test_bad_input_is_refused_in_one_line(tokenizer, prompts, options, words):
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"prompts": 5}, "prompts"),
+        ({"prompts": None}, "prompts"),
+        ({"prompts": {1, 2}}, "prompts"),
+        ({"prompts": [1.5]}, "prompts[0]"),
+        ({"prompts": ["a", 5]}, "prompts[1]"),
+        ({"prompts": [["a"]]}, "prompts[0] id"),
+        ({"stop": 5}, "stop"),
+        ({"stop": None}, "stop"),
+        ({"eos": 1.5}, "eos"),
+        ({"tokenizer": "x"}, "tokenizer"),
+    ],
+)
+def test_a_wrong_type_is_refused_by_name(model, tokenizer, changed, name):
+    arguments = {"prompts": [[1, 2]], "tokenizer": tokenizer, "max_tokens": 2, **changed}
+    with pytest.raises(ValueError, match=f"^{re.escape(name)} must be [^\n]*$"):
+        generate(model, arguments.pop("prompts"), **arguments)
+
+
+def test_no_end_token_may_be_none_and_a_stream_refuses_at_once(model):
+    assert len(generate(model, [1, 2], max_tokens=3, eos=None)[0].ids) == 3
+    with pytest.raises(ValueError, match=r"^prompts\[0\] must be at least one token"):
+        stream(model, [])
+
+
+def test_what_a_stop_string_finds_does_not_depend_on_borders(tokenizer):
+    rng = np.random.default_rng(0)
+    for text, stops in (("there it was", ["there", "he"]), ("abcd", ["bcd", "cd", "abcd"]), ("aab", "ab")):
+        pieces = [tokenizer.encode(c).ids for c in text], [tokenizer.encode(text).ids]
+        for _ in range(10):  # and some random splits
+            cut = sorted(rng.choice(range(1, len(text)), 2, replace=False))
+            parts = (text[: cut[0]], text[cut[0] : cut[1]], text[cut[1] :])
+            pieces += ([tokenizer.encode(part).ids for part in parts],)
+        seen = set()
+        for split in pieces:
+            scanner, released = StopScanner(tokenizer, [], stops), ""
+            for token in (i for part in split for i in part):
+                released += scanner.push(token)
+                if scanner.found:
+                    break
+            assert released == scanner.text
+            seen.add((scanner.text, scanner.found))
+        assert len(seen) == 1, seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,28 @@ def widths(page) -> list[float]:
     return page.locator(f"{WIDGET} .cw-now").evaluate_all(
         "bars => bars.map(b => b.getBoundingClientRect().width)"
     )
+
+
+def wait_for_status(page, start: str) -> None:
+    page.wait_for_function(
+        f"document.querySelector('.cw-status').textContent.startsWith({json.dumps(start)})"
+    )
+
+
+def write(page, tokens: int | str, prompt: str | None = None, until: str = "Ended") -> None:
+    """Load the model if need be, press Write, and wait for the status that starts with ``until``."""
+    if (load := page.get_by_role("button", name="Load the model")).is_visible():
+        load.click()
+    page.get_by_label("Tokens", exact=True).fill(str(tokens))
+    if prompt is not None:
+        page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Write").click()
+    wait_for_status(page, until)
+
+
+def shown_prompt(page) -> str:
+    """The prompt that the chart shows; empty for the text being written."""
+    return page.get_by_label("After", exact=True).input_value()
 
 
 def drag(page, name: str, share: float) -> None:
@@ -128,6 +151,60 @@ def test_a_draw_can_be_replayed_and_linked(visit, address) -> None:
     assert "running sum" in result.inner_text()
 
 
+def test_the_seed_that_is_shown_is_the_one_used_and_linked(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html")
+    seed = page.get_by_label("Seed", exact=True)
+    for typed, used in (("99999999999", 2**31 - 1), ("-4", 0), ("", 1)):
+        seed.fill(typed)
+        page.keyboard.press("Enter")
+        assert seed.input_value() == str(used)
+        hash = "#sampling-explorer" + (f"?seed={used}" if used != 1 else "")
+        page.wait_for_function(f"location.hash === {json.dumps(hash)}")
+
+
+def test_the_marks_of_few_draws_are_true(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?draws=2")
+    rows = page.locator(f"{WIDGET} .cw-chart tbody tr:not(.cw-more)").evaluate_all(
+        """rows => rows.map(row => [".cw-now", ".cw-own", ".cw-drawn"].map(s => row.querySelector(s))
+             .map(x => x.hidden ? 0 : parseFloat(x.style.left || x.style.width)))"""
+    )
+    assert max(drawn for _, _, drawn in rows) == 100  # half of the draws, more than any token's probability
+    top = page.locator(f"{WIDGET} .cw-number").first.inner_text()
+    assert max(now for now, _, _ in rows) == pytest.approx(2 * float(top.split()[0]), abs=0.2)
+
+
+def test_focus_stays_when_the_draws_run_out(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?draws=950")
+    page.get_by_role("button", name="Draw 100").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "Clear"
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "value", "effect"),
+    [
+        ("engine=mlx&top_p=0", "Top-p", "0 (off in mlx-lm)", ""),
+        ("temperature=0.005", "Temperature", "0.005 (raised to 0.01)", "leaves"),
+        ("temperature=0&top_k=5", "Top-k", "5", "ignored at temperature 0"),
+        ("engine=mlx&temperature=0&top_p=0.5", "Top-p", "0.5", "ignored at temperature 0"),
+        ("engine=llama.cpp&temperature=0&top_k=5", "Top-k", "5", "leaves 5"),
+    ],
+)
+def test_a_slider_says_what_is_applied(visit, site, query, name, value, effect) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?{query}", width=390)
+    assert slider(page, name).get_attribute("aria-valuetext") == value
+    item = slider(page, name).locator("xpath=ancestor::li")
+    assert item.locator(".cw-effect").inner_text().startswith(effect)
+    output = item.locator("output")
+    assert output.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+
+
+def test_a_penalised_token_stays_in_the_chart(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?prompt=i-am-greedy&frequency_penalty=1&draws=3")
+    row = page.locator(f"{WIDGET} .cw-chart tbody tr").filter(has_text="92.6\u00a0%")
+    assert row.locator(".cw-token").inner_text() == "␣to"
+
+
 def test_keyboard_reset_and_address(visit, address) -> None:
     page = visit(f"{address}/book/sampling.html")
     temperature = slider(page, "Temperature")
@@ -153,36 +230,36 @@ def test_a_link_on_the_page_sets_the_sliders(visit, address) -> None:
 
 
 @pytest.mark.parametrize(
-    "hash", ["%E0%A4%A", "sampling-explorer?temperature=1e999&engine=__proto__&prompt=none&top_k=-1&seed=x"]
+    "hash",
+    [
+        "%E0%A4%A",
+        "sampling-explorer?temperature=1e999&engine=__proto__&prompt=none&top_k=-1&seed=x",
+        "sampling-explorer?engine=llama.cpp&temperature=1e-310",
+    ],
 )
 def test_a_strange_address_does_no_harm(visit, site, hash) -> None:
     page = visit(f"{site.as_uri()}/book/sampling.html#{hash}")
     assert int(facts(page)[0].replace(",", "")) > 0
+    assert "NaN" not in page.locator(WIDGET).inner_text()
+    assert shown_prompt(page) == "he-opened-the-door-and-went"
+    page.wait_for_function("!location.hash.includes('prompt=none')")
 
 
 def test_the_model_writes_in_the_page(visit, address) -> None:
     page = visit(f"{address}/book/sampling.html")
     status, text = page.locator(".cw-status"), page.locator(".cw-text")
-    page.get_by_role("button", name="Load the model").click()
-    page.get_by_label("Prompt", exact=True).fill("The old man said 🙂")
-    page.get_by_label("Tokens", exact=True).fill("30")
-    page.get_by_role("button", name="Write").click()
-    page.wait_for_function("document.querySelector('.cw-status').textContent.startsWith('Ended')")
+    write(page, 30, "The old man said 🙂")
     assert "30 tokens" in status.inner_text()
     said = text.inner_text()
     assert said.startswith("The old man said 🙂")
     assert "nats" in text.locator("span").nth(1).get_attribute("title")
-    assert page.get_by_label("After", exact=True).input_value() == ""  # the chart shows the text's next token
-    page.get_by_role("button", name="Write").click()  # the same seed writes the same text
-    page.wait_for_function("document.querySelector('.cw-status').textContent.startsWith('Ended')")
+    assert shown_prompt(page) == ""  # the chart shows the text's next token
+    write(page, 30)  # the same seed writes the same text
     assert text.inner_text() == said
 
     stop = said.removeprefix("The old man said 🙂")[9:14].replace("\n", "\\n")  # across tokens' borders
     page.get_by_label("Stop strings").fill(stop)
-    page.get_by_role("button", name="Write").click()
-    page.wait_for_function(
-        "document.querySelector('.cw-status').textContent.startsWith('Ended: stopped before')"
-    )
+    write(page, 30, until="Ended: stopped before")
     assert said.startswith(text.inner_text())
     assert len(text.inner_text()) < len(said)
 
@@ -201,16 +278,70 @@ def test_the_model_writes_in_the_page(visit, address) -> None:
     slider(page, "Top-k").focus()  # the sliders act on the text being written
     page.keyboard.press("ArrowRight")
     assert facts(page)[0] == "1"
-    page.get_by_label("Prompt", exact=True).fill("")
-    page.get_by_role("button", name="Write").click()
-    assert status.inner_text() == "The prompt must hold at least one token."
+    page.get_by_role("button", name="Go on").click()
+    write(page, 200, "", until="The prompt must hold at least one token.")  # the text before it pauses
+    left = text.inner_text()
+    page.wait_for_timeout(150)
+    assert text.inner_text() == left
+    assert status.inner_text().endswith("The text below is the one before.")
+    assert page.get_by_role("button", name="Go on").is_enabled()
+
+
+def test_the_chart_stands_behind_the_whole_text(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?temperature=0")
+    write(page, 1, "She looked at him with tears in her")
+    assert page.locator(".cw-context").inner_text().rstrip("?").endswith("her eyes")
+    assert page.locator(".cw-context mark").inner_text() == " eyes"
+    assert page.locator(f"{WIDGET} .cw-token").first.inner_text() != "␣eyes"
+
+
+def test_links_and_reset_leave_the_written_text(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html")
+    link, reset = page.get_by_role("link", name="Three tokens"), page.get_by_role("button", name="Reset all")
+    link.click()
+    for control in (link, reset, reset):  # the link to the present address, and a reset that changes nothing
+        write(page, 3)
+        assert shown_prompt(page) == ""
+        control.click()
+        page.wait_for_function(f"document.querySelector('{WIDGET} select').value !== ''")
+        assert int(facts(page)[0].replace(",", "")) == (3 if control is link else 4096)
+
+
+def test_a_recorded_prompt_can_be_chosen_while_a_text_is_written(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html", width=390)
+    write(page, "", "\n".join("abcdefghijklmnopqrstuvwxyz"), until="Writing")
+    assert page.get_by_label("Tokens", exact=True).input_value() == "120"
+    page.wait_for_function(f"document.querySelector('{WIDGET} select').value === ''")
+    page.get_by_label("After", exact=True).select_option("it-was")
+    wait_for_status(page, "Ended")
+    assert shown_prompt(page) == "it-was"
+    page.get_by_label("After", exact=True).select_option(label="the text being written below")
+    assert page.locator(".cw-context").inner_text().startswith("a\nb")
+    below = page.locator(".cw-text").evaluate("x => x.scrollHeight - x.clientHeight - x.scrollTop")
+    assert abs(below) < 2  # the text was followed to its end
+
+
+def test_the_fields_say_what_is_used_and_focus_is_kept(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html")
+    count = page.get_by_label("Tokens", exact=True)
+    write(page, 0)
+    assert count.input_value() == "1"
+    assert "1 token," in page.locator(".cw-status").inner_text()
+    count.fill("999")
+    page.keyboard.press("Tab")
+    assert count.input_value() == "255"
+    write(page, 60, "a" * 10_000 + " " * 10_000, until="The prompt has")
+    write(page, 60, "It was", until="Writing")
+    page.get_by_role("button", name="Pause").focus()
+    wait_for_status(page, "Ended")
+    assert page.evaluate("document.activeElement.textContent") == "Write"
 
 
 def test_a_missing_model_is_said_in_one_line(visit, web, site) -> None:
     page = visit(f"{web}/book/sampling.html")
     page.route("**/live/*.js", lambda route: route.fulfill(body="", content_type="text/html", status=200))
     page.get_by_role("button", name="Load the model").click()
-    page.wait_for_function("document.querySelector('.cw-status').textContent.startsWith('Could not load')")
+    wait_for_status(page, "Could not load")
     assert page.get_by_role("button", name="Load the model").is_enabled()
 
 
@@ -227,10 +358,7 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
     settings = "engine=llama.cpp&temperature=1.5&top_p=0.9&draws=20"
     page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?{settings}", width=width, dark=dark)
     if width == 390:
-        page.get_by_role("button", name="Load the model").click()
-        page.get_by_label("Tokens", exact=True).fill("12")
-        page.get_by_role("button", name="Write").click()
-        page.wait_for_function("document.querySelector('.cw-status').textContent.startsWith('Ended')")
+        write(page, 12)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     spill = page.locator(f"{WIDGET} *").evaluate_all(
         "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)", width

@@ -107,7 +107,10 @@ def test_gradient_and_sharpness_are_the_derivatives_of_the_loss(model) -> None:
         ({"method": "lion"}, "method must be one of 'gd', 'sgd', 'normalized', 'adam', got 'lion'"),
         ({"model": "cubes"}, "model must be one of 'linear', 'squares', got 'cubes'"),
         ({"eta": 0.0}, "eta must be a number in (0, inf), got 0.0"),
-        ({"scale": -1.0}, "scale must be a number in (0, inf), got -1.0"),
+        ({"scale": -1.0}, "scale must be a number in [0.001, inf), got -1.0"),
+        ({"start": (0.0,)}, "start must be a pair of numbers, got (0.0,)"),
+        ({"start": (float("nan"), 0.0)}, "start[0] must be a number in (-inf, inf), got nan"),
+        ({"order": [9] * 500}, "order must be a whole number in [0, 3], got 9"),
         ({"order": [0]}, "order must be at least steps = 500 long, got 1"),
     ],
 )

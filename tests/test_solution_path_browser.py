@@ -53,7 +53,7 @@ def centre(page, selector: str) -> tuple[float, float]:
 
 def unit(page) -> float:
     """Pixels in one unit of either axis."""
-    return page.locator(".cw-plane").bounding_box()["width"] / 4
+    return page.locator(".cw-plane").bounding_box()["width"] / 6
 
 
 def test_dragging_the_start_moves_the_end(visit, address) -> None:
@@ -84,7 +84,7 @@ def test_touch_drags_and_taps(visit, address) -> None:
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     page.wait_for_function(f"{START} === '0.5'")
     box = page.locator(".cw-plane").bounding_box()
-    page.touchscreen.tap(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+    page.touchscreen.tap(box["x"] + box["width"] / 3, box["y"] + 0.75 * box["height"])
     page.wait_for_function(f"{START} === '-0.5'")
 
 
@@ -131,6 +131,24 @@ def test_beyond_the_edge_it_diverges(visit, address) -> None:
     page.wait_for_function("document.querySelector('.cw-verdict').textContent.startsWith('Diverges')")
     assert verdict(page).endswith("The step is 1.13 times the edge.")
     assert "10" in norms(page)["loss"][1]
+
+
+@pytest.mark.parametrize(
+    ("query", "end"),
+    [
+        ("start1=2.5&start2=-1.5", "Ends at (1.90, −1.80)"),  # outside of where a start may be
+        ("start1=-1.5&start2=2.5", "Ends at (−0.50, 3.00)"),
+        ("eta=1.6", "Diverges"),  # far outside: an arrow at the edge
+        ("method=adam&start1=2.5&start2=-1.5", "Ends at (2.00, −2.00)"),
+    ],
+)
+def test_the_end_is_always_marked_in_the_picture(visit, site, query, end) -> None:
+    page = visit(f"{site.as_uri()}/index.html#solution-path?{query}")
+    assert verdict(page).startswith(end)
+    frame, mark = (page.locator(s).bounding_box() for s in (".cw-plane", ".cw-end"))
+    for side, size in (("x", "width"), ("y", "height")):
+        assert frame[side] - 1 <= mark[side]
+        assert mark[side] + mark[size] <= frame[side] + frame[size] + 1
 
 
 def test_the_scale_moves_the_end(visit, address) -> None:

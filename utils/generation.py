@@ -60,20 +60,23 @@ class Piece:
 class StopScanner:
     """Decode tokens as they come, and hold back text that may be the beginning of a stop string.
 
-    A stop string is found wherever the tokens' borders fall. Text released is never taken back. Bytes of a
-    character that is not complete yet are held back too. A match counts if it ends after the text of the
-    first ``min_tokens`` tokens. Raises ``ValueError`` for an empty stop string.
+    A stop string is found wherever the tokens' borders fall: of several, the one that ends first. Text
+    released is never taken back. Bytes of a character that is not complete yet are held back too. A match
+    counts if it ends after the text of the first ``min_tokens`` tokens. Raises ``ValueError`` for an empty
+    stop string.
     """
 
     def __init__(
-        self, tokenizer: Any, prompt_ids: Sequence[int], stop: Sequence[str] = (), min_tokens: int = 0
+        self, tokenizer: Any, prompt_ids: Sequence[int], stop: str | Sequence[str] = (), min_tokens: int = 0
     ):
-        for s in stop:
-            require(isinstance(s, str) and s != "", "stop", "made of non-empty strings", s)
-        self.tokenizer, self.stop, self.min_tokens = tokenizer, tuple(stop), min_tokens
+        self.tokenizer, self.stop = tokenizer, stop_strings(stop)
+        self.min_tokens = integer("min_tokens", min_tokens, 0)
         # Some tokenizers drop a leading space, so decode behind the prompt's end and cut that off again.
         self.before = list(prompt_ids)[-8:]
-        self.skip = len(tokenizer.decode(self.before).rstrip(INCOMPLETE))
+        behind = tokenizer.decode(self.before)
+        if behind.endswith(INCOMPLETE) and not self._ends_in_the_sign():
+            behind = behind.rstrip(INCOMPLETE)  # a character whose last bytes the first tokens bring
+        self.skip = len(behind)
         self.ids: list[int] = []
         self.text = ""  # decoded so far, and cut at the stop string once there is one
         self.released, self.searched = 0, 0
@@ -85,8 +88,9 @@ class StopScanner:
         self.text = self._decoded().rstrip(INCOMPLETE)
         if len(self.ids) > self.min_tokens:
             starts = [(self.text.find(s, max(self.searched - len(s) + 1, 0)), s) for s in self.stop]
-            if hits := [(at, -len(s), s) for at, s in starts if at >= 0]:
-                at, _, self.found = min(hits)  # the first; of two that begin together, the longer
+            # The match that ends first, so that borders do not matter; of two that end together, the longer.
+            if hits := [(at + len(s), -len(s), at, s) for at, s in starts if at >= 0]:
+                _, _, at, self.found = min(hits)
                 self.text = self.text[:at]
                 return self._release(len(self.text))
         self.searched = len(self.text)
@@ -100,6 +104,12 @@ class StopScanner:
             self.text = self._decoded()
         return self._release(len(self.text))
 
+    def _ends_in_the_sign(self) -> bool:
+        """Whether the prompt ends in a replacement character of its own rather than within a character."""
+        sign = self.tokenizer.encode(INCOMPLETE)
+        sign = list(getattr(sign, "ids", sign))
+        return self.before[-len(sign) :] == sign
+
     def _decoded(self) -> str:
         return self.tokenizer.decode(self.before + self.ids)[self.skip :]
 
@@ -107,6 +117,15 @@ class StopScanner:
         new = self.text[self.released : end]
         self.released = max(self.released, end)
         return new
+
+
+def stop_strings(stop: str | Sequence[str]) -> tuple[str, ...]:
+    """``stop`` as a tuple, checked; one string is one stop string."""
+    listed = (stop,) if isinstance(stop, str) else stop
+    require(isinstance(listed, (list, tuple, set)), "stop", "a string or a list of strings", stop)
+    for s in listed:
+        require(isinstance(s, str) and s != "", "stop", "made of non-empty strings", s)
+    return tuple(listed)
 
 
 class _Decoder:
@@ -160,7 +179,9 @@ def _ids(name: str, prompt: Prompt, tokenizer: Any, vocab_size: int, context: in
         require(tokenizer is not None, "tokenizer", "given when a prompt is text", tokenizer)
         encoded = tokenizer.encode(prompt)
         prompt = getattr(encoded, "ids", encoded)
-    ids = [integer(f"{name} id", i, 0, vocab_size - 1) for i in torch.as_tensor(prompt).tolist()]
+    given = prompt.tolist() if isinstance(prompt, (Tensor, np.ndarray)) else prompt
+    require(isinstance(given, (list, tuple, range)), name, "text or a sequence of token ids", prompt)
+    ids = [integer(f"{name} id", i, 0, vocab_size - 1) for i in given]
     require(len(ids) > 0, name, "at least one token", prompt)
     require(len(ids) <= context, name, f"at most {context} tokens, the context's length", len(ids))
     return ids
@@ -176,7 +197,7 @@ class _Run:
     max_tokens: int = 64
     min_tokens: int = 0
     stop: str | Sequence[str] = ()
-    eos: int | Sequence[int] = ()
+    eos: int | Sequence[int] | None = ()
     seed: int = 0
     cache: bool = True
 
@@ -186,13 +207,17 @@ class _Run:
         integer("max_tokens", self.max_tokens, 1)
         integer("min_tokens", self.min_tokens, 0, self.max_tokens)
         integer("seed", self.seed, 0)
-        self.stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        self.stop = stop_strings(self.stop)
         require(not self.stop or self.tokenizer is not None, "tokenizer", "given with stop strings", None)
         config, self.vocab_size = self.model.config, self.model.config.vocab_size
         limit = getattr(config, "context_length", None) or getattr(config, "max_position_embeddings", None)
         self.context = limit or 10**9
-        eos = [self.eos] if isinstance(self.eos, Integral) else self.eos
+        eos = () if self.eos is None else self.eos  # None: a transformers configuration without an end token
+        eos = eos if isinstance(eos, (list, tuple, set)) else [eos]
         self.eos = [integer("eos", e, 0, self.vocab_size - 1) for e in eos]
+        named = isinstance(self.tokenizer, (str, bytes))  # these have the two methods as well
+        usable = not named and all(hasattr(self.tokenizer, m) for m in ("encode", "decode"))
+        require(self.tokenizer is None or usable, "tokenizer", "with encode and decode", self.tokenizer)
 
     def row(self, index: int, prompt: Prompt) -> _Row:
         ids = _ids(f"prompts[{index}]", prompt, self.tokenizer, self.vocab_size, self.context)
@@ -260,7 +285,7 @@ def generate(
     max_tokens: int = 64,
     min_tokens: int = 0,
     stop: str | Sequence[str] = (),
-    eos: int | Sequence[int] = (),
+    eos: int | Sequence[int] | None = (),
     seed: int = 0,
     cache: bool = True,
 ) -> list[Generation]:
@@ -276,6 +301,8 @@ def generate(
     """
     run = _Run(model, pipeline, tokenizer, max_tokens, min_tokens, stop, eos, seed, cache)
     one = isinstance(prompts, str) or getattr(prompts, "ndim", 2) == 1
+    several = isinstance(prompts, (list, tuple)) or getattr(prompts, "ndim", 0) in (1, 2)
+    require(one or several, "prompts", "a text, token ids, or a list of these", prompts)
     prompts = [prompts] if one or (len(prompts) > 0 and isinstance(prompts[0], Integral)) else prompts
     require(len(prompts) > 0, "prompts", "at least one prompt", prompts)
     rows = [run.row(i, prompt) for i, prompt in enumerate(prompts)]
@@ -293,8 +320,12 @@ def stream(
     After the last token comes one more piece, with token −1, if text was still held back.
     """
     run = _Run(model, pipeline, **options)
-    row = run.row(0, prompt)
-    for pieces in run.steps([row]):
-        yield pieces[0][1]
-    if row.scanner is not None and (rest := row.scanner.finish()):
-        yield Piece(-1, rest, 0.0, 0.0)
+    row = run.row(0, prompt)  # here, not in the generator: a bad prompt is refused by the call itself
+
+    def pieces() -> Iterator[Piece]:
+        for drawn in run.steps([row]):
+            yield drawn[0][1]
+        if row.scanner is not None and (rest := row.scanner.finish()):
+            yield Piece(-1, rest, 0.0, 0.0)
+
+    return pieces()

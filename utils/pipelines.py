@@ -18,7 +18,7 @@ temperature, grammars), and multi-token biases and bad words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -147,6 +147,7 @@ class Pipeline:
         require(not refused, "temperature", "above 0 in transformers (greedy is do_sample=False there)", t)
         if self.engine == "vllm" and 0 < t < 0.01:
             object.__setattr__(self, "temperature", 0.01)
+        self._check_types()
         if self.last_n is not None:
             integer("last_n", self.last_n, -1)
             require(
@@ -159,15 +160,34 @@ class Pipeline:
             if name not in ("ban", "logit_bias"):  # their ids can be checked only against a vocabulary
                 self._apply(name, torch.zeros(2), [], [], 0.0)
 
+    def _check_types(self) -> None:
+        """Refuse a value of the wrong type also where it happens to equal the default, as False does 0."""
+        for name, default in (DEFAULTS | _TUNING).items():
+            if isinstance(default, float):
+                number(name, getattr(self, name))
+            elif isinstance(default, int):
+                integer(name, getattr(self, name))
+        sampling.check_breakers(self.dry_breakers)
+        number("xtc_threshold", self.xtc_threshold, 0.0, 0.5 if self.engine == "mlx" else 1.0)
+        number("dry_base", self.dry_base, 0.0)
+        integer("dry_allowed_length", self.dry_allowed_length, 1)
+        integer("dry_last_n", self.dry_last_n, -1)
+        listed = isinstance(self.ban, Collection) and not isinstance(self.ban, (str, bytes, Mapping))
+        require(listed, "ban", "a list of token ids", self.ban)
+        ids = self.ban.tolist() if hasattr(self.ban, "tolist") else self.ban
+        object.__setattr__(self, "ban", tuple(integer("ban id", i, 0) for i in ids))
+        mapped = self.logit_bias is None or isinstance(self.logit_bias, Mapping)
+        require(mapped, "logit_bias", "a mapping from token ids to numbers, or None", self.logit_bias)
+
     def _changed(self) -> list[str]:
         """The settings that are not at their default. mlx-lm takes top_p = 0 for off as well."""
         values = {name: getattr(self, name) for name in DEFAULTS}
         off_in_mlx = self.engine == "mlx" and values["top_p"] == 0
-        empty = ((), [], {}, None)
+        values["logit_bias"] = values["logit_bias"] or None  # an empty mapping adds nothing
         return [
             name
             for name, value in values.items()
-            if not (value in empty or value == DEFAULTS[name] or (name == "top_p" and off_in_mlx))
+            if not (value == DEFAULTS[name] or (name == "top_p" and off_in_mlx))
         ]
 
     @property
@@ -187,11 +207,12 @@ class Pipeline:
         self, name: str, logits: Tensor, prompt: list, output: list, u: float | Tensor | None
     ) -> Tensor:
         engine, value = ENGINES[self.engine], getattr(self, name)
-        if name == "top_k":
-            return sampling.top_k(logits, value, engine.ties)
+        if name in ("top_k", "typical_p"):
+            return getattr(sampling, name)(logits, value, engine.ties)
         if name == "xtc":
             require(u is not None, "u", "a uniform draw in [0, 1) for xtc", u)
-            return sampling.xtc(logits, value, self.xtc_threshold, u)
+            ties = "keep" if self.engine == "mlx" else "exact"
+            return sampling.xtc(logits, value, self.xtc_threshold, u, ties)
         if name in ("repetition_penalty", "frequency_penalty", "presence_penalty"):
             ids = output if name in engine.output_only else _joined(prompt, output)
             last_n = engine.last_n if self.last_n is None else self.last_n
@@ -239,6 +260,7 @@ class Pipeline:
         return steps
 
 
+_TUNING = {name: getattr(Pipeline, name) for name in ("dry_base", "dry_allowed_length", "dry_last_n")}
 _OPTIONS = ("engine", "last_n", "ignore_unsupported", "xtc_threshold")
 DEFAULTS = {f.name: f.default for f in fields(Pipeline) if f.name not in _OPTIONS and "dry_" not in f.name}
 

@@ -46,14 +46,18 @@ def check_logits(logits: Tensor) -> Tensor:
 def histories(ids: Ids, logits: Tensor) -> list[Tensor]:
     """``ids`` as one int64 tensor a row of ``logits``; one sequence serves all rows."""
     vocab_size, rows = logits.shape[-1], logits[..., 0].numel()
-    one = ids.ndim == 1 if hasattr(ids, "ndim") else all(isinstance(i, Integral) for i in ids)
-    parts = [torch.as_tensor(row, device=logits.device) for row in ([ids] if one else ids)]
+    kind = "sequences of whole numbers"
+    try:
+        one = ids.ndim == 1 if hasattr(ids, "ndim") else all(isinstance(i, Integral) for i in ids)
+        parts = [torch.as_tensor(row, device=logits.device) for row in ([ids] if one else ids)]
+    except (TypeError, ValueError, RuntimeError, KeyError, OverflowError):
+        parts = None
+    require(parts is not None and not isinstance(ids, Mapping), "ids", kind, ids)
     require(len(parts) in (1, rows), "ids", f"one history or one for each of the {rows} rows", len(parts))
     for part in parts:
         if part.numel():
-            require(
-                part.ndim == 1 and not part.is_floating_point(), "ids", "sequences of whole numbers", part
-            )
+            whole = not (part.is_floating_point() or part.is_complex() or part.dtype == torch.bool)
+            require(part.ndim == 1 and whole, "ids", kind, part)
             for end in (int(part.min()), int(part.max())):
                 require(0 <= end < vocab_size, "ids", f"in [0, {vocab_size - 1}]", end)
     parts = [part.reshape(-1).to(torch.int64) for part in parts]
@@ -77,7 +81,10 @@ def temperature(logits: Tensor, t: float) -> Tensor:
     if t == 0:
         best = logits.argmax(-1, keepdim=True)
         return torch.full_like(logits, NEG_INF).scatter(-1, best, logits.gather(-1, best))
-    return logits / t
+    divided = logits / t
+    if not bool(divided.amax(-1).isfinite().all()):  # a tiny t takes the largest out of range: shift it to 0
+        divided = ((logits - logits.amax(-1, keepdim=True)).double() / t).to(logits.dtype)
+    return divided
 
 
 def top_k(logits: Tensor, k: int, ties: str = "keep") -> Tensor:
@@ -125,13 +132,15 @@ def min_p(logits: Tensor, p: float) -> Tensor:
     return logits.masked_fill(probs < p * probs.amax(-1, keepdim=True), NEG_INF)
 
 
-def typical_p(logits: Tensor, p: float) -> Tensor:
+def typical_p(logits: Tensor, p: float, ties: str = "keep") -> Tensor:
     """Locally typical sampling (Meister et al. 2023, arXiv:2202.00666), ``p`` in (0, 1]; 1 is off.
 
     Tokens are ranked by how far their surprisal −log p_i lies from the entropy; the closest are kept until
-    their mass reaches ``p``, tied ones together. The likeliest token may go.
+    their mass reaches ``p``. The likeliest token may go. ``ties="keep"`` keeps tokens as far as the last one
+    too (transformers); ``ties="exact"`` stops at the first whose mass exceeds ``p``, of tied tokens the lower
+    ids (llama.cpp leaves open which).
     """
-    p = number("typical_p", p, 0.0, 1.0, open_low=True)
+    p, ties = number("typical_p", p, 0.0, 1.0, open_low=True), choice("ties", ties, ("keep", "exact"))
     check_logits(logits)
     if p == 1:
         return logits.clone()
@@ -139,8 +148,12 @@ def typical_p(logits: Tensor, p: float) -> Tensor:
     entropy = -(logp.exp() * logp).nansum(-1, keepdim=True)
     distance, order = (-logp - entropy).abs().sort(dim=-1, stable=True)
     mass = logits.gather(-1, order).softmax(-1).cumsum(-1)
-    last = (mass < p).sum(-1, keepdim=True).clamp_(max=logits.shape[-1] - 1)
-    drop = distance > distance.gather(-1, last)
+    if ties == "exact":
+        drop = (mass > p).roll(1, -1)
+        drop[..., 0] = False
+    else:
+        last = (mass < p).sum(-1, keepdim=True).clamp_(max=logits.shape[-1] - 1)
+        drop = distance > distance.gather(-1, last)
     return logits.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), NEG_INF)
 
 
@@ -161,23 +174,32 @@ def top_n_sigma(logits: Tensor, n: float) -> Tensor:
     return logits.masked_fill(logits < logits.amax(-1, keepdim=True) - n * deviation, NEG_INF)
 
 
-def xtc(logits: Tensor, probability: float, threshold: float, u: float | Tensor) -> Tensor:
+def xtc(
+    logits: Tensor, probability: float, threshold: float, u: float | Tensor, ties: str = "exact"
+) -> Tensor:
     """Exclude top choices: of the tokens with p ≥ ``threshold``, remove all but the least likely.
 
     It fires when the uniform draw ``u`` in [0, 1), one for all rows or one a row, is at most
     ``probability``. A ``threshold`` above ½ is off, as two tokens cannot both exceed it (llama.cpp).
+    ``ties="exact"`` leaves one of those tokens (llama.cpp); ``ties="keep"`` asks for p > ``threshold`` and
+    leaves every token that is as likely as the least likely of them (mlx-lm).
     """
+    ties = choice("ties", ties, ("keep", "exact"))
     probability = number("xtc_probability", probability, 0.0, 1.0)
     threshold = number("xtc_threshold", threshold, 0.0, 1.0)
     check_logits(logits)
     if probability == 0 or threshold > 0.5:
         return logits.clone()
     fires = _uniforms(u, logits) <= probability
-    descending, order = logits.sort(dim=-1, descending=True, stable=True)
-    above = descending.softmax(-1) >= threshold
-    drop = above & above.roll(-1, -1)  # followed by another one above the threshold
-    drop[..., -1] = False
-    drop = torch.zeros_like(drop).scatter(-1, order, drop)
+    if ties == "keep":
+        probs = logits.softmax(-1)
+        drop = probs > probs.where(probs > threshold, math.inf).amin(-1, keepdim=True)
+    else:
+        descending, order = logits.sort(dim=-1, descending=True, stable=True)
+        above = descending.softmax(-1) >= threshold
+        drop = above & above.roll(-1, -1)  # followed by another one above the threshold
+        drop[..., -1] = False
+        drop = torch.zeros_like(drop).scatter(-1, order, drop)
     return logits.masked_fill(drop & fires.to(logits.device)[..., None], NEG_INF)
 
 
@@ -188,22 +210,21 @@ def repetition_penalty(logits: Tensor, ids: Ids, penalty: float) -> Tensor:
     effect depends on where the logits' zero lies, which softmax ignores: it is not shift-invariant.
     """
     penalty = number("repetition_penalty", penalty, 0.0, open_low=True)
-    check_logits(logits)
-    return torch.where(
-        counts(ids, logits) > 0, torch.where(logits < 0, logits * penalty, logits / penalty), logits
-    )
+    said = counts(ids, check_logits(logits)) > 0
+    changed = torch.where(said, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+    return _in_range(changed, "repetition_penalty", penalty)
 
 
 def frequency_penalty(logits: Tensor, ids: Ids, alpha: float) -> Tensor:
     """Subtract ``alpha`` for *every* occurrence in ``ids``: z_j − c_j·α (OpenAI's API, α in [−2, 2])."""
-    alpha = number("frequency_penalty", alpha)
-    return check_logits(logits) - alpha * counts(ids, logits)
+    alpha, said = number("frequency_penalty", alpha), counts(ids, check_logits(logits))
+    return _in_range(torch.where(said > 0, logits - alpha * said, logits), "frequency_penalty", alpha)
 
 
 def presence_penalty(logits: Tensor, ids: Ids, alpha: float) -> Tensor:
     """Subtract ``alpha`` *once* from a token that occurs in ``ids``: z_j − 1[c_j > 0]·α (OpenAI's API)."""
-    alpha = number("presence_penalty", alpha)
-    return check_logits(logits) - alpha * counts(ids, logits).clamp(max=1)
+    alpha, said = number("presence_penalty", alpha), counts(ids, check_logits(logits))
+    return _in_range(torch.where(said > 0, logits - alpha, logits), "presence_penalty", alpha)
 
 
 def no_repeat_ngram(logits: Tensor, ids: Ids, n: int) -> Tensor:
@@ -229,10 +250,18 @@ def ban(logits: Tensor, ids: Sequence[int]) -> Tensor:
 def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
     """Add ``bias[id]`` (finite) to the logit of each token named: adding b multiplies its odds by exp(b)."""
     added = torch.zeros_like(check_logits(logits))
+    require(isinstance(bias, Mapping), "logit_bias", "a mapping from token ids to numbers", bias)
     ids = [integer("logit_bias id", i, 0, logits.shape[-1] - 1) for i in bias]
     values = [number("logit_bias value", b) for b in bias.values()]
     added[..., ids] = torch.tensor(values, dtype=logits.dtype, device=logits.device)
-    return logits + added
+    return _in_range(logits + added, "logit_bias", dict(bias))
+
+
+def _in_range(changed: Tensor, name: str, value: object) -> Tensor:
+    """``changed``, unless a penalty or bias drove a logit out of the range of its number format."""
+    ok = bool((changed < math.inf).all())  # false for NaN as well
+    require(ok, name, f"small enough for logits in {changed.dtype}", value)
+    return changed
 
 
 def dry(
@@ -252,12 +281,14 @@ def dry(
     """
     multiplier, base = number("dry_multiplier", multiplier, 0.0), number("dry_base", base, 0.0)
     allowed_length = integer("dry_allowed_length", allowed_length, 1)
-    last_n = integer("dry_last_n", last_n, -1)
-    penalised = check_logits(logits).clone(memory_format=torch.contiguous_format)
+    last_n, pasts = integer("dry_last_n", last_n, -1), histories(ids, check_logits(logits))
+    penalised = logits.clone(memory_format=torch.contiguous_format)
+    breakers = check_breakers(breakers)
     if multiplier == 0 or base < 1 or last_n == 0:
         return penalised
+    taken = torch.zeros_like(penalised).view(-1, logits.shape[-1])
     longest_exponent = 88.7228391 / math.log(base) if base > 1.000001 else math.inf  # float32's largest power
-    for row, history in zip(penalised.view(-1, logits.shape[-1]), histories(ids, logits), strict=True):
+    for row, history in enumerate(pasts):
         past = history.tolist()[::-1]  # past[0] is the latest token
         past = past if last_n < 0 else past[:last_n]
         limit = next((i for i, token in enumerate(past) if token in breakers), len(past))
@@ -269,13 +300,24 @@ def dry(
             if length >= allowed_length and past[start - 1] not in breakers:
                 longest[past[start - 1]] = max(length, longest.get(past[start - 1], 0))
         for token, length in longest.items():
-            row[token] -= multiplier * base ** min(length - allowed_length, int(min(longest_exponent, 1e9)))
-    return penalised
+            exponent = min(length - allowed_length, int(min(longest_exponent, 1e9)))
+            taken[row, token] = multiplier * base**exponent
+    return penalised - taken.view(logits.shape)
+
+
+def check_breakers(breakers: Sequence[int]) -> frozenset[int]:
+    """DRY's sequence breakers as a set of token ids, or an error."""
+    listed = isinstance(breakers, Sequence) and not isinstance(breakers, (str, bytes))
+    require(listed, "dry_breakers", "a list of token ids", breakers)
+    return frozenset(integer("dry_breakers id", i, 0) for i in breakers)
 
 
 def _uniforms(u: float | Tensor, like: Tensor) -> Tensor:
     """``u`` as a float64 CPU tensor, one value for each row of ``like``, all in [0, 1)."""
-    u = torch.as_tensor(u, dtype=torch.float64).cpu()
+    try:
+        u = torch.as_tensor(u, dtype=torch.float64).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        require(False, "u", "numbers in [0, 1)", u)
     shape = like.shape[:-1]
     require(u.ndim == 0 or u.shape == shape, "u", f"one number or of shape {tuple(shape)}", u)
     require(bool(((u >= 0) & (u < 1)).all()), "u", "in [0, 1)", u)
@@ -289,6 +331,8 @@ def sample(probs: Tensor, u: float | Tensor) -> Tensor:
     one a row, is stored by the caller, so that a draw can be replayed. The sum runs in float64 on the CPU
     whatever the device: the same probabilities and the same ``u`` give the same token everywhere.
     """
+    ok = isinstance(probs, Tensor) and probs.ndim >= 1 and probs.numel() > 0 and not probs.is_complex()
+    require(ok, "probs", "a real tensor of shape (..., vocab_size)", probs)
     weights = probs.detach().cpu().double()
     ok = bool((weights >= 0).all() and weights.isfinite().all() and (weights.sum(-1) > 0).all())
     require(ok, "probs", "finite and non-negative with a positive sum in every row", probs)

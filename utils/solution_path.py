@@ -25,6 +25,7 @@ LENGTHS = (0.5, 1.0, 1.5, 1.0)  # c_i, one a sample
 METHODS = ("gd", "sgd", "normalized", "adam")
 MODELS = ("linear", "squares")
 STEPS = 500
+SMALLEST = 1e-3  # scale of an initialisation: below it, digits run out
 LIMIT = 1e6  # a path that comes this far from 0 has diverged
 SHRINK = 0.98  # normalized GD: a fixed step would hop over the line for ever
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba 2015
@@ -102,18 +103,24 @@ def run(
 ) -> Path:
     """Run ``steps`` steps of size ``eta`` from ``start`` = w_0.
 
-    method: "gd"; "sgd", step t on sample ``order[t]`` alone; "normalized", a step of length eta · 0.98^t
-    against the gradient; "adam" with the usual constants. model: "linear", or "squares" for w = u² - v²
-    started with u v = scale². Stops where the path leaves |w1| + |w2| ≤ 1e6 or becomes NaN, and drops that
-    point.
-    Raises ``ValueError`` for an unknown name, a step size or scale that is not positive, or a short order.
+    method: "gd"; "sgd", step t on sample ``order[t]`` alone, where ``order`` may be one of
+    `sample_orders`; "normalized", a step of length eta · 0.98^t against the gradient; "adam" as usual.
+    model: "linear", or "squares" for w = u² - v² started with u v = scale². Stops where the path leaves
+    |w1| + |w2| ≤ 1e6 or becomes NaN, and drops that point.
+    Raises ``ValueError`` for an unknown name, a step size that is not positive, a scale below 1e-3, a start
+    that is no pair of numbers, or an order that is short or names another sample.
     """
     choice("method", method, METHODS)
     choice("model", model, MODELS)
     number("eta", eta, 0.0, open_low=True)
-    number("scale", scale, 0.0, open_low=True)
+    number("scale", scale, SMALLEST)
     integer("steps", steps, 0)
+    start = _point("start", start)
+    require(isinstance(order, Sequence), "order", "a sequence of samples or a text of digits", order)
     require(len(order) >= steps, "order", f"at least steps = {steps} long", len(order))
+    order = [int(i) if isinstance(i, str) and i.isdecimal() else i for i in order[:steps]]
+    for i in order:
+        integer("order", i, 0, len(LENGTHS) - 1)
     p = list(start) if model == "linear" else balanced(start, scale)
     points, everyone = [weights(p, model)], range(len(LENGTHS))
     m, v = [0.0] * len(p), [0.0] * len(p)
@@ -149,7 +156,9 @@ def flow_end(start: Point, *, model: str = "linear", scale: float = 0.5) -> Poin
     Linear: the projection of ``start`` on the line. Squares: w_j = 2 scale² sinh(θ_j + q a_j) with
     θ_j = asinh(w0_j / 2 scale²), and q such that the equation holds (Woodworth et al. 2020, for w0 = 0).
     """
-    a1, a2 = DIRECTION
+    choice("model", model, MODELS)
+    number("scale", scale, SMALLEST)
+    start, (a1, a2) = _point("start", start), DIRECTION
     if model == "linear":
         q = residual(start) / (a1 * a1 + a2 * a2)
         return start[0] - q * a1, start[1] - q * a2
@@ -159,7 +168,7 @@ def flow_end(start: Point, *, model: str = "linear", scale: float = 0.5) -> Poin
     def point(q: float) -> Point:
         return double * math.sinh(t1 + q * a1), double * math.sinh(t2 + q * a2)
 
-    low, high = -100.0, 100.0  # the residual rises with q; the bracket holds for scale ≥ 0.001
+    low, high = -100.0, 100.0  # the residual rises with q; the bracket holds for scale ≥ SMALLEST
     for _ in range(200):
         middle = (low + high) / 2
         if residual(point(middle)) > 0:
@@ -174,11 +183,19 @@ def sharpness(end: Point, *, model: str = "linear", scale: float = 0.5) -> float
 
     At zero loss the Hessian is the mean of squared gradients of the prediction, which all point one way.
     """
-    a1, a2 = DIRECTION
+    choice("model", model, MODELS)
+    number("scale", scale, SMALLEST)
+    end, (a1, a2) = _point("end", end), DIRECTION
     if model == "linear":
         return _mean_square() * (a1 * a1 + a2 * a2)
     u1, u2, v1, v2 = balanced(end, scale)
     return _mean_square() * 4 * (a1 * a1 * (u1 * u1 + v1 * v1) + a2 * a2 * (u2 * u2 + v2 * v2))
+
+
+def _point(name: str, value: Sequence[float]) -> Point:
+    pair = isinstance(value, Sequence) and len(value) == 2
+    require(pair, name, "a pair of numbers", value)
+    return number(f"{name}[0]", value[0]), number(f"{name}[1]", value[1])
 
 
 def _mean_square() -> float:

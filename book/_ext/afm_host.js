@@ -2,7 +2,8 @@
 // A classic script, inlined, because file:// blocks <script type="module" src> and fetch; the modules stand
 // in the page as text and are imported from a Blob, which file:// allows. The model below is the part of
 // anywidget's front-end contract (AFM) that a page without a kernel can offer.
-// Settings that a module names in `linkable` are kept in the address, as #ID?name=value&…
+// Settings that a module names in `linkable` are kept in the address, as #ID?name=value&… When the reader follows
+// such a link, the model also fires "linked", for what a module keeps beside its settings.
 (() => {
   "use strict";
   const text = (selector, root = document) => root.querySelector(selector)?.textContent;
@@ -14,9 +15,9 @@
     set(key, value) {
       if (Object.is(this.get(key), value)) return;
       this.#state.set(key, value);
-      for (const event of [`change:${key}`, "change"])
-        for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback(this, value);
+      for (const event of [`change:${key}`, "change"]) this.fire(event, value);
     }
+    fire(event, value) { for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback(this, value); }
     on(event, callback) {
       if (!this.#callbacks.has(event)) this.#callbacks.set(event, new Set());
       this.#callbacks.get(event).add(callback);
@@ -76,12 +77,18 @@
     node.replaceChildren(el);
     node.dataset.afmReady = "";
     if (asked) node.scrollIntoView();
-    addEventListener("hashchange", () => {
+    const follow = () => {
       const wanted = addressed(node.id);
       if (!wanted) return;
       const values = Object.fromEntries(wanted);
       for (const key of linkable) model.set(key, values[key] ?? initial[key]);
+      model.fire("linked");
       node.scrollIntoView();
+    };
+    addEventListener("hashchange", follow);
+    addEventListener("click", (event) => { // a link to the present address changes no hash
+      const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey; // a new tab or window
+      if (!elsewhere && event.target.closest?.("a[href]")?.href === location.href) follow();
     });
   }
 

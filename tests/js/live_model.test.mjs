@@ -37,6 +37,27 @@ test("stop strings release what Python's scanner releases", () => {
   }
 });
 
+test("what a stop string finds does not depend on where the tokens end", () => {
+  const bytes = new TextEncoder().encode("is there 🙂 anyone?");
+  let state = 1;
+  const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+  for (const [stop, text, found] of [[["there", "he"], "is t", "he"], [["e 🙂 a", "re 🙂 a", "xx"], "is the", "re 🙂 a"], [["🙂", "here"], "is t", "here"]])
+    for (let round = 0; round < 100; round++) {
+      const scanner = new StopScanner(stop);
+      for (let at = 0, to; at < bytes.length && scanner.found === null; at = to) {
+        to = at + 1 + Math.floor(random() * (round % 20));
+        scanner.push(bytes.slice(at, to));
+      }
+      assert.deepEqual([scanner.text, scanner.found], [text, found]);
+    }
+});
+
+test("long runs are encoded in time that grows with their length", () => {
+  const started = performance.now();
+  for (const text of [" ".repeat(50000), "a".repeat(50000), "🙂".repeat(12000)]) assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+  assert.ok(performance.now() - started < 20000); // squared it takes minutes
+});
+
 for (const model of fixture.exact)
   test(`${model.name}: every logit equals torch's`, () => {
     const gpt = load(model), V = gpt.vocabSize, expected = new Float32Array(buffer(model.logits));
@@ -64,10 +85,17 @@ test("the writer draws, replays, stops and fills the context", () => {
   const end = a.scanner.text.slice(6, 9), cut = write("It was a", { maxTokens: 12, stop: [end] });
   assert.equal(cut.scanner.text, a.scanner.text.slice(0, a.scanner.text.indexOf(end)));
   assert.match(cut.reason, /^stopped before/);
+  const after = cut.position(), logits = after.logits.slice();
+  assert.deepEqual(after.output_ids, cut.output); // the chart stands behind the whole output, stop string and all
+  assert.equal(after.output, tokenizer.decode(cut.output));
+  loaded.gpt.reset();
+  for (const id of [...cut.prompt, ...cut.output]) loaded.gpt.step(id);
+  assert.deepEqual(loaded.gpt.logits, logits);
   const greedy = write("It was a", { maxTokens: 2 }, { ...s, temperature: 0 });
   assert.equal(greedy.tokens[0].probability, 1);
   const full = write(fixture.long, { maxTokens: 255 });
   assert.equal(full.prompt.length + full.output.length, loaded.gpt.contextLength + 1);
+  assert.deepEqual(full.position().output_ids, full.output.slice(0, -1)); // the last token has no room
   assert.match(full.reason, /context of 256 tokens is full/);
   assert.throws(() => new Writer(loaded, ""), /at least one token/);
   assert.throws(() => new Writer(loaded, "a ".repeat(300)), /at most 256 fit/);

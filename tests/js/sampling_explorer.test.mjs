@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import { ENGINES, OFF, activeOrder, cumulate, decode, draw, settings, stops, uniform, unpackLogits } from "../../utils/widgets/sampling_explorer.mjs";
+import { percent } from "../../utils/widgets/parts/dom.mjs";
+import { chartRows } from "../../utils/widgets/parts/token_chart.mjs";
 
 const fixture = JSON.parse(readFileSync(process.env.COURSE_FIXTURE, "utf8"));
 const doubles = (path) => {
@@ -66,6 +68,37 @@ test("equal logits: each engine's rule at the tie", () => {
   assert.equal(decode([1, 1, 1, 0], [], [], { ...s, engine: "vllm" }).kept, 3);
   const exact = decode([1, 1, 1, 0], [], [], { ...s, engine: "mlx" });
   assert.deepEqual([...exact.probs], [0.5, 0.5, 0, 0]);
+});
+
+test("the smallest temperatures are greedy, whatever the logits", () => {
+  for (const engine of Object.keys(ENGINES))
+    for (const temperature of [0.01, 1e-40, 1e-310, 5e-324])
+      for (const sign of [1, -1]) {
+        const logits = [0, 30, -20, 29].map((z) => z * sign), { probs, steps } = decode(logits, [], [], { ...OFF, engine, temperature });
+        assert.equal(probs[sign > 0 ? 1 : 2], 1, `${engine} ${temperature}`);
+        assert.ok(steps.every((step) => Number.isFinite(step.entropy) && step.kept > 0), `${engine} ${temperature}`);
+      }
+  const tied = decode([2, 2, 1], [], [], { ...OFF, engine: "llama.cpp", temperature: 1e-310 });
+  assert.deepEqual([[...tied.probs], tied.kept], [[0.5, 0.5, 0], 2]);
+});
+
+test("the chart always shows the model's two likeliest tokens", () => {
+  const rank = Uint32Array.from({ length: 100 }, (_, i) => i), model = Uint32Array.from(rank).reverse();
+  const of = (kept, own = model) => chartRows({ rank, kept }, own);
+  for (const kept of [1, 5, 50, 98, 99, 100]) {
+    const { ids, shown } = of(kept);
+    assert.ok(ids.includes(99) && ids.includes(98), `kept ${kept}: ${ids}`);
+    assert.equal(new Set(ids).size, 17);
+    ids.forEach((id, i) => assert.equal(id < kept, i < shown, `kept ${kept}: row ${i} holds ${id}`));
+  }
+  assert.deepEqual(of(100).ids, [...Array.from({ length: 15 }, (_, i) => i), 99, 98]);
+  assert.deepEqual(of(50, rank), { ids: [...Array.from({ length: 14 }, (_, i) => i), 50, 51, 52], shown: 14 });
+  assert.deepEqual(chartRows({ rank: rank.slice(0, 3), kept: 2 }, rank.slice(0, 3)), { ids: [0, 1, 2], shown: 2 });
+});
+
+test("percentages are 0 and 100 only where that is exact", () => {
+  const said = [0, 1e-17, 0.00012, 0.0512, 0.9994, 0.9996, 1 - 1e-9, 1].map((p) => percent(p).replace("\u00a0", " "));
+  assert.deepEqual(said, ["0 %", "<0.01 %", "0.01 %", "5.12 %", "99.9 %", ">99.9 %", ">99.9 %", "100 %"]);
 });
 
 test("uniform numbers are uniform, replayable and differ between seeds", () => {

@@ -62,3 +62,20 @@ test("numbers of any size stay short", () => {
   assert.equal(core.plain(3.7e11), "3.7 × 10¹¹");
   assert.equal(core.plain(-2.5e-7), "−2.5 × 10⁻⁷");
 });
+
+test("a value between two positions of a slider stands between them", () => {
+  assert.equal(core.placeOf(0.5, [0, 1, 2]), 0.25);
+  assert.deepEqual([0, 2].map((x) => core.placeOf(x, [0, 1, 2])), [0, 1]);
+  assert.deepEqual([-0.1, 2.1].map((x) => core.placeOf(x, [0, 1, 2])), [null, null]);
+});
+
+test("an end outside the frame is an arrow within it", () => {
+  assert.match(core.endMark([200, 100], [200, 200]), /a6 6/); // a disc
+  for (const point of [[401, 200], [-1e9, 3e8], [200, -1], [5e7, 5e7], [1e9, 1]]) {
+    const corners = core.endMark(point, [180, 30]).match(/-?[\d.]+/g).map(Number);
+    assert.equal(corners.length, 6);
+    const [ahead, along] = [[corners[0] - 180, corners[1] - 30], [point[0] - 180, point[1] - 30]];
+    assert.ok(Math.abs(ahead[0] * along[1] - ahead[1] * along[0]) < 0.02 * Math.hypot(...along), `${point}: ${corners}`);
+    assert.ok(corners.every((v) => v >= -1 && v <= 401), `${point}: ${corners}`);
+  }
+});

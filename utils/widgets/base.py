@@ -10,11 +10,12 @@ from __future__ import annotations
 import html
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import anywidget
 import ipywidgets
 
+from utils.validate import integer, number, require
 from utils.widgets.bundle import bundle
 
 HERE = Path(__file__).parent
@@ -31,6 +32,18 @@ class CourseWidget(anywidget.AnyWidget):
     module: str
     label: str
     record: str = ""
+    limits: ClassVar[
+        dict[str, tuple[float, float]]
+    ] = {}  # of the settings that are numbers, as in the front end
+
+    def __init__(self, **settings: Any) -> None:
+        for name, value in settings.items():
+            known = ", ".join(sorted(self.trait_names(page=True)))
+            require(self.has_trait(name), "setting", f"one of {known}", name)
+            if value is not None and name in self.limits:
+                low, high = self.limits[name]
+                (integer if isinstance(low, int) else number)(name, value, low, high)
+        super().__init__(**settings)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "module" in cls.__dict__:
@@ -39,6 +52,10 @@ class CourseWidget(anywidget.AnyWidget):
             cls._css = "\n".join(path.read_text(encoding="utf-8") for path in styles if path.is_file())
         super().__init_subclass__(**kwargs)
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in self.page_state().items())
+        return f"{type(self).__name__}({settings})"
+
     def page_state(self) -> dict[str, Any]:
         """The settings that the static page starts from: traits tagged ``page=True`` that are set."""
         state = {name: getattr(self, name) for name in sorted(self.trait_names(page=True))}
@@ -46,7 +63,7 @@ class CourseWidget(anywidget.AnyWidget):
 
     def static_html(self) -> str:
         """The element that ``book/_ext/afm_host.js`` turns into the live widget on a static page."""
-        state = json.dumps(self.page_state()).replace("<", "\\u003c")
+        state = json.dumps(self.page_state(), allow_nan=False).replace("<", "\\u003c")
         marks = f' id="{html.escape(self.module.replace("_", "-"))}" data-afm="{html.escape(self.module)}"'
         if self.record:
             marks += f' data-afm-record="{html.escape(self.record)}"'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets as t
 
@@ -22,11 +22,22 @@ class ParameterBudget(CourseWidget):
 
     ``ParameterBudget("llama3-8b", context_length=32768)`` starts from a model of `utils.budget.PRESETS`
     and changes what is given; ``None`` means "as in the preset". Moving a slider changes the traits here.
-    Raises ``ValueError`` for an unknown preset, and a ``TraitError`` for a setting of the wrong type.
+    Raises ``ValueError`` for an unknown preset or a number that the sliders do not reach, and a
+    ``TraitError`` for a setting of the wrong type.
     """
 
     module = "parameter_budget"
     label = "Parameter-budget explorer"
+    limits: ClassVar = {
+        **{"n_layer": (1, 128), "d_model": (64, 16384), "n_head": (1, 256), "n_kv_head": (1, 256)},
+        **{"d_ff": (64, 65536), "vocab_size": (256, 262144), "context_length": (64, 131072)},
+        **{
+            "batch_size": (1, 1024),
+            "tokens": (10**6, 10**14),
+            "n_gpu": (1, 32768),
+            "utilisation": (0.05, 0.7),
+        },
+    }
 
     preset = t.Enum(tuple(PRESETS), "gpt2").tag(sync=True, page=True)
     style = t.Enum(("gpt2", "llama"), None, allow_none=True).tag(sync=True, page=True)

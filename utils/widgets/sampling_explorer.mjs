@@ -1,8 +1,9 @@
 // The sampling explorer: what each decoding setting does to one real distribution, in each engine's order.
 // Its parts are joined into one module wherever it is used (utils/widgets/bundle.py says why and how).
-import { ENGINES, OFF, activeOrder, cumulate, decode, draw, survey, uniform, unpackLogits } from "./parts/decoding.mjs";
-import { h, nats, percent, say, short, visible, whole } from "./parts/dom.mjs";
+import { ENGINES, OFF, activeOrder, cumulate, decode, draw, isOff, survey, uniform, unpackLogits } from "./parts/decoding.mjs";
+import { h, nats, percent, say, visible, whole } from "./parts/dom.mjs";
 import { livePanel } from "./parts/live_panel.mjs";
+import { tokenChart } from "./parts/token_chart.mjs";
 
 export { ENGINES, OFF, activeOrder, cumulate, decode, draw, uniform, unpackLogits };
 
@@ -47,6 +48,8 @@ const NOTES = {
   mlx: "Penalties see the last 20 tokens, the prompt’s included. Temperature comes last.",
 };
 const value = (key, s) => {
+  if (s[key] !== OFF[key] && isOff(key, s)) return "0 (off in mlx-lm)";
+  if (key === "temperature" && s.engine === "vllm" && s[key] > 0 && s[key] < 0.01) return `${s[key]} (raised to 0.01)`;
   if (s[key] === OFF[key]) return key === "temperature" || key === "repetition_penalty" ? `${s[key]} (off)` : "off";
   if (key === "temperature" && s[key] === 0) return "0 (greedy)";
   return String(s[key]).replace("-", "−");
@@ -54,7 +57,6 @@ const value = (key, s) => {
 
 // ---- The page -----------------------------------------------------------------------------------------------
 
-const ROWS = 17, REMOVED_ROWS = 3;
 let made = 0; // ids must differ between two explorers on one page
 
 function render({ model, el }) {
@@ -95,7 +97,8 @@ function render({ model, el }) {
   const engines = h("select", { id: engineId }, ...Object.entries(ENGINES).map(([key, e]) => h("option", { value: key }, e.label)));
   engines.addEventListener("change", () => change({ engine: engines.value }));
   const all = h("button", { type: "button", class: "cw-button" }, "Reset all");
-  all.addEventListener("click", () => change({ ...USUAL, prompt: null }));
+  const leave = () => { showWritten = false; request(); };
+  all.addEventListener("click", () => { change({ ...USUAL, prompt: null }); leave(); });
   const context = h("p", { class: "cw-context", tabindex: 0, role: "region", "aria-label": "The text so far" });
   const engineNote = h("p", { class: "cw-note" }), elsewhere = h("p", { class: "cw-note cw-elsewhere" });
 
@@ -120,7 +123,9 @@ function render({ model, el }) {
       reset.disabled = s[key] === OFF[key];
       item.classList.toggle("cw-on", step !== undefined);
       const refused = key === "temperature" && s.temperature === 0 && s.engine === "transformers";
+      const ignored = has && !step && !isOff(key, s); // greedy decoding leaves no other reason
       if (refused) say(effect, "transformers refuses 0; this is its do_sample=False.");
+      else if (ignored) say(effect, "ignored at temperature 0");
       else say(effect, step ? `leaves ${whole(step.kept)}, removes ${percent(step.removed)}, ${nats(step.entropy)}` : "");
     } };
   }
@@ -135,70 +140,14 @@ function render({ model, el }) {
     for (const key of order) sliders[key].item.classList.remove("cw-absent");
   }
 
-  // ---- the chart: a table, so that it can be read aloud
-  const rows = Array.from({ length: ROWS }, () => {
-    const name = h("span", { class: "cw-token" }), mark = h("span", { class: "cw-hidden" });
-    const bar = h("i", { class: "cw-now" }), own = h("i", { class: "cw-own" }), tick = h("i", { class: "cw-drawn" });
-    const after = h("td", { class: "cw-number" }), before = h("td", { class: "cw-number cw-before" });
-    const row = h("tr", {}, h("th", { scope: "row" }, name, mark), h("td", { class: "cw-bars", "aria-hidden": "true" }, h("div", {}, own, bar, tick)), after, before);
-    return { row, name, mark, bar, own, tick, after, before };
-  });
-  const more = h("tr", { class: "cw-more" }, h("td", { colspan: 4 }));
-  const body = h("tbody", {}, ...rows.map((r) => r.row));
-  const table = h("table", { class: "cw-chart" }, h("caption", { class: "cw-hidden" }, "The likeliest tokens, and the first of those removed"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Next token"), h("td"), h("th", { scope: "col" }, "Now"), h("th", { scope: "col" }, "Model"))), body);
-  const key = (kind, name) => h("span", {}, h("i", { class: `cw-${kind}` }), name);
-  const keys = h("p", { class: "cw-keys", "aria-hidden": "true" }, key("now", "now"), key("own", "the model’s own"), key("drawn", "drawn"));
-  const facts = ["Can be drawn", "Removed", "Entropy, nats", "Perplexity"].map((name) => ({ name, now: h("b"), was: h("span") }));
-  const summary = h("dl", { class: "cw-facts" }, ...facts.map((f) => h("div", {}, h("dt", {}, f.name), h("dd", {}, f.now, f.was))));
-
-  function drawChart(s, result, counts, latest) {
-    const { rank, probs, own, kept } = result, size = rank.length, removedRows = Math.min(REMOVED_ROWS, size - kept);
-    const shown = Math.min(kept, ROWS - removedRows);
-    const ids = Array.from({ length: Math.min(ROWS, size) }, (_, i) => rank[i < shown ? i : kept + i - shown]);
-    let rest = 1, top = 0;
-    for (const [i, id] of ids.entries()) {
-      top = Math.max(top, probs[id], own[id]);
-      if (i < shown) rest -= probs[id];
-    }
-    rows.forEach((r, i) => {
-      const id = ids[i];
-      r.row.hidden = id === undefined;
-      if (id === undefined) return;
-      const gone = i >= shown;
-      say(r.name, text(id));
-      say(r.mark, gone ? ", removed" : "");
-      r.row.className = `${gone ? "cw-removed" : ""}${id === latest ? " cw-latest" : ""}`;
-      r.bar.style.width = `${(100 * probs[id]) / top}%`;
-      r.own.style.width = `${(100 * own[id]) / top}%`;
-      const times = counts?.get(id) ?? 0;
-      r.tick.hidden = times === 0;
-      if (times) r.tick.style.left = `${Math.min(100, (100 * times) / s.draws / top)}%`;
-      say(r.after, percent(probs[id]));
-      say(r.before, percent(own[id]));
-    });
-    more.hidden = kept <= shown;
-    say(more.firstChild, kept > shown ? `and ${whole(kept - shown)} more, together ${percent(Math.max(0, rest))}` : "");
-    const anchor = rows[shown]?.row ?? null;
-    if (more.nextSibling !== anchor || more.parentNode !== body) body.insertBefore(more, anchor);
-
-    let removed = 0;
-    for (let i = size - 1; i >= kept; i--) removed += own[rank[i]];
-    const [was, is] = [result.steps[0], result.steps.at(-1)];
-    const said = [
-      [whole(kept), ` of ${whole(was.kept)}`], [percent(removed), " of its mass"],
-      [is.entropy.toFixed(2), ` model ${was.entropy.toFixed(2)}`], [short(is.perplexity), ` model ${short(was.perplexity)}`],
-    ];
-    facts.forEach((f, i) => {
-      say(f.now, said[i][0]);
-      say(f.was, said[i][1]);
-    });
-    return `${whole(kept)} tokens can be drawn; ${percent(removed)} removed; entropy ${nats(is.entropy)}.`;
-  }
-
   // ---- drawing tokens
+  const chart = tokenChart(text);
   const seedId = `${uid}-seed`, seed = h("input", { type: "number", id: seedId, min: 0, max: RANGE.seed[1], step: 1 });
-  seed.addEventListener("change", () => change({ seed: Math.max(0, Math.round(Number(seed.value)) || 0) }));
+  seed.addEventListener("change", () => { // the field says what is used; cleared, it is the usual seed
+    const asked = seed.value === "" ? null : Number(seed.value);
+    seed.value = settings((key) => (key === "seed" ? asked : null)).seed;
+    change({ seed: Number(seed.value) });
+  });
   const drawing = { one: "Draw", many: "Draw 100", none: "Clear" };
   const buttons = Object.fromEntries(Object.entries(drawing).map(([key, name]) => [key, h("button", { type: "button", class: "cw-button" }, name)]));
   buttons.one.addEventListener("click", () => change({ draws: Math.min(RANGE.draws[1], now().draws + 1) }));
@@ -208,8 +157,10 @@ function render({ model, el }) {
 
   /** The draws 1 to n of the seed under the present settings: the same numbers u, whatever the sliders say. */
   function drawTokens(s, probs) {
+    const full = s.draws >= RANGE.draws[1];
     buttons.none.disabled = s.draws === 0;
-    buttons.one.disabled = buttons.many.disabled = s.draws >= RANGE.draws[1];
+    if (full && (buttons.one.matches(":focus") || buttons.many.matches(":focus"))) buttons.none.focus(); // else it is lost
+    buttons.one.disabled = buttons.many.disabled = full;
     if (s.draws === 0) {
       drawn.textContent = "A draw takes the token whose interval of the running sum of probabilities holds u.";
       return [null, -1];
@@ -227,18 +178,19 @@ function render({ model, el }) {
 
   // ---- everything, at each change
   const spoken = h("p", { class: "cw-hidden", "aria-live": "polite" });
-  let resting, queued = false, described;
+  let resting, queued = false, described, seeded;
   function update() {
     queued = false;
+    if (get("prompt") && stored().key !== get("prompt")) change({ prompt: null }); // there is none of that name
     const s = now(), p = source(), result = decode(p.logits, p.prompt_ids, p.output_ids, s, p.base);
     const steps = new Map(result.steps.map((step) => [step.name, step]));
     prompts.value = p === written ? "" : p.key;
     engines.value = s.engine;
     say(engineNote, NOTES[s.engine]);
-    if (Number(seed.value) !== s.seed) seed.value = s.seed;
+    if (seeded !== s.seed) seed.value = seeded = s.seed; // only then, as a reader may be typing
     reorder(s.engine);
     for (const [key, slider] of Object.entries(sliders)) slider.update(s, steps.get(key));
-    const said = drawChart(s, result, ...drawTokens(s, result.probs));
+    const said = chart.draw(s, result, p.base.rank, ...drawTokens(s, result.probs));
     if (described !== `${p.prompt}\0${p.output}`) {
       described = `${p.prompt}\0${p.output}`;
       context.replaceChildren(p.prompt, h("mark", {}, p.output), h("span", { class: "cw-caret", "aria-hidden": "true" }, "?"));
@@ -256,17 +208,17 @@ function render({ model, el }) {
   }
   const request = () => { if (!queued) { queued = true; queueMicrotask(update); } };
 
-  const live = get("live"), panel = live && livePanel({ live, uid, now, show: (position) => {
+  const live = get("live"), panel = live && livePanel({ live, uid, now, show: (position, first) => {
     if (!written) prompts.append(mine);
     written = { ...position, base: survey(position.logits) };
-    showWritten = true;
-    request();
+    if (first) showWritten = true; // afterwards the reader chooses what the chart shows
+    if (showWritten) request();
   } });
   const root = h("div", { class: "cw cw-sampling" },
     h("div", { class: "cw-head" }, h("div", { class: "cw-select" }, h("label", { for: promptId }, "After"), prompts), all),
-    context, summary,
+    context, chart.summary,
     h("div", { class: "cw-columns" },
-      h("div", {}, table, keys, h("div", { class: "cw-draw" }, h("label", { for: seedId }, "Seed"), seed, ...Object.values(buttons)), drawn),
+      h("div", {}, chart.table, chart.keys, h("div", { class: "cw-draw" }, h("label", { for: seedId }, "Seed"), seed, ...Object.values(buttons)), drawn),
       h("div", {}, h("div", { class: "cw-select" }, h("label", { for: engineId }, "Engine"), engines), engineNote, pipeline, elsewhere)),
     panel ? panel.node : "", spoken);
   reorder(now().engine); // puts the sliders in
@@ -274,14 +226,13 @@ function render({ model, el }) {
   for (const node of root.querySelectorAll("input, select, button, textarea, [tabindex]")) node.setAttribute("data-lm-suppress-shortcuts", "");
   el.append(root);
   for (const key of linkable) model.on(`change:${key}`, request);
-  const leave = () => { showWritten = false; };
-  model.on("change:prompt", leave);
+  for (const event of ["change:prompt", "linked"]) model.on(event, leave);
   update();
   return () => {
     panel?.dispose();
     clearTimeout(resting);
     for (const key of linkable) model.off(`change:${key}`, request);
-    model.off("change:prompt", leave);
+    for (const event of ["change:prompt", "linked"]) model.off(event, leave);
     root.remove();
   };
 }

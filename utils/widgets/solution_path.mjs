@@ -1,100 +1,8 @@
 // The solution-path explorer: which of many zero-loss solutions an optimizer reaches, in two dimensions.
-// One file without imports, because anywidget and the book's pages load it from a Blob. The numeric core
-// repeats utils/solution_path.py operation by operation; a test holds the two paths equal.
+// Its numeric core is a part, joined into one module wherever it is used (utils/widgets/bundle.py says why and how).
+import { A1, A2, B, CONSTANTS, PROBLEM, flowEnd, loss, residual, run, sharpness } from "./parts/descent.mjs";
 
-export const PROBLEM = { direction: [1, 0.5], target: 1, lengths: [0.5, 1, 1.5, 1] };
-export const CONSTANTS = { steps: 500, limit: 1e6, shrink: 0.98, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-const [A1, A2] = PROBLEM.direction, C = PROBLEM.lengths, B = PROBLEM.target, K = CONSTANTS;
-const EVERYONE = C.map((_, i) => i);
-const meanSquare = () => C.reduce((sum, c) => sum + c * c, 0) / C.length;
-
-export const residual = (w) => A1 * w[0] + A2 * w[1] - B;
-export function loss(w) {
-  const r = residual(w);
-  return 0.5 * meanSquare() * r * r;
-}
-
-export function balanced(w, scale) {
-  const us = [], vs = [];
-  for (const x of w) {
-    const s = Math.sqrt(x * x + 4 * scale * scale * scale * scale);
-    const large = Math.sqrt((s + Math.abs(x)) / 2), small = (scale * scale) / large;
-    us.push(x >= 0 ? large : small);
-    vs.push(x >= 0 ? small : large);
-  }
-  return [...us, ...vs];
-}
-
-export function weights(p, model) {
-  if (model === "linear") return [p[0], p[1]];
-  return [p[0] * p[0] - p[2] * p[2], p[1] * p[1] - p[3] * p[3]];
-}
-
-export function gradient(p, model, samples) {
-  const w = weights(p, model), g = [0, 0];
-  for (const i of samples) {
-    const x1 = C[i] * A1, x2 = C[i] * A2, r = x1 * w[0] + x2 * w[1] - C[i] * B;
-    g[0] += r * x1;
-    g[1] += r * x2;
-  }
-  g[0] /= samples.length;
-  g[1] /= samples.length;
-  return model === "linear" ? g : [2 * p[0] * g[0], 2 * p[1] * g[1], -2 * p[2] * g[0], -2 * p[3] * g[1]];
-}
-
-/** The points w_0, w_1, … and the step at which the path diverged, or null. `order`: one digit a step. */
-export function run(method, eta, start, order, { model = "linear", scale = 0.5, steps = K.steps } = {}) {
-  const p = model === "linear" ? [...start] : balanced(start, scale);
-  const points = [weights(p, model)], m = p.map(() => 0), v = p.map(() => 0);
-  let power1 = 1, power2 = 1, shrunk = 1;
-  for (let t = 0; t < steps; t++) {
-    const g = gradient(p, model, method === "sgd" ? [Number(order[t])] : EVERYONE);
-    if (method === "adam") {
-      power1 *= K.beta1;
-      power2 *= K.beta2;
-      for (let j = 0; j < p.length; j++) {
-        m[j] = K.beta1 * m[j] + (1 - K.beta1) * g[j];
-        v[j] = K.beta2 * v[j] + (1 - K.beta2) * g[j] * g[j];
-        p[j] -= (eta * (m[j] / (1 - power1))) / (Math.sqrt(v[j] / (1 - power2)) + K.epsilon);
-      }
-    } else {
-      let size = eta;
-      if (method === "normalized") {
-        let square = 0;
-        for (const gj of g) square += gj * gj;
-        size = square > 0 ? (eta * shrunk) / Math.sqrt(square) : 0;
-        shrunk *= K.shrink;
-      }
-      for (let j = 0; j < p.length; j++) p[j] -= size * g[j];
-    }
-    const w = weights(p, model);
-    if (!(Math.abs(w[0]) + Math.abs(w[1]) <= K.limit)) return { points, diverged: t + 1 };
-    points.push(w);
-  }
-  return { points, diverged: null };
-}
-
-export function flowEnd(start, { model = "linear", scale = 0.5 } = {}) {
-  if (model === "linear") {
-    const q = residual(start) / (A1 * A1 + A2 * A2);
-    return [start[0] - q * A1, start[1] - q * A2];
-  }
-  const double = 2 * scale * scale, t1 = Math.asinh(start[0] / double), t2 = Math.asinh(start[1] / double);
-  const point = (q) => [double * Math.sinh(t1 + q * A1), double * Math.sinh(t2 + q * A2)];
-  let low = -100, high = 100;
-  for (let i = 0; i < 200; i++) {
-    const middle = (low + high) / 2;
-    if (residual(point(middle)) > 0) high = middle;
-    else low = middle;
-  }
-  return point((low + high) / 2);
-}
-
-export function sharpness(end, { model = "linear", scale = 0.5 } = {}) {
-  if (model === "linear") return meanSquare() * (A1 * A1 + A2 * A2);
-  const [u1, u2, v1, v2] = balanced(end, scale);
-  return meanSquare() * 4 * (A1 * A1 * (u1 * u1 + v1 * v1) + A2 * A2 * (u2 * u2 + v2 * v2));
-}
+export { CONSTANTS, PROBLEM, flowEnd, loss, residual, run, sharpness };
 
 // ---- Settings --------------------------------------------------------------------------------------------
 
@@ -102,8 +10,8 @@ export const METHODS = { gd: "Gradient descent", sgd: "SGD, one sample a step", 
 export const MODELS = { linear: "w, directly (linear)", squares: "w = u² − v²" };
 export const DEFAULTS = { model: "linear", method: "gd", eta: 0.1, scale: 0.5, start1: -0.5, start2: 1, order: 0 };
 export const linkable = Object.keys(DEFAULTS);
-const FRAME = [-1.5, 2.5]; // both axes
-const RANGE = { eta: [0.01, 3], scale: [0.02, 2], start1: FRAME, start2: FRAME, order: [0, 2] };
+const START = [-1.5, 2.5], FRAME = [-2.5, 3.5]; // both axes; the frame is wider, as a path may end farther out
+const RANGE = { eta: [0.01, 3], scale: [0.02, 2], start1: START, start2: START, order: [0, 2] };
 
 /** Every setting, valid whatever the reader or the address asked for. */
 export function settings(get) {
@@ -128,6 +36,14 @@ const STOPS = {
 };
 /** The positions of a slider: round values and, so that it never lies, the present and the usual one. */
 export const stops = (key, s) => [...new Set([...STOPS[key], DEFAULTS[key], s[key]])].sort((a, b) => a - b);
+
+/** Where `x` lies on a slider of these positions, from 0 to 1, or null where it is outside of them. */
+export function placeOf(x, positions) {
+  const after = positions.findIndex((p) => p >= x), before = positions[after - 1];
+  if (after < 0 || (after === 0 && x < positions[0])) return null;
+  const back = after > 0 ? (positions[after] - x) / (positions[after] - before) : 0;
+  return (after - back) / (positions.length - 1);
+}
 
 // ---- Words and numbers -----------------------------------------------------------------------------------
 
@@ -190,22 +106,33 @@ const level = (r) => { // the line where the residual is r, across the frame
 };
 const diamond = (x, y, r) => `M${x} ${y - r}L${x + r} ${y}L${x} ${y + r}L${x - r} ${y}Z`;
 
+/** The end's mark: a disc, or, for an end outside the frame, an arrow at its edge, on the way there from `goal`. */
+export function endMark([x, y], [gx, gy], r = 6) {
+  const format = (...numbers) => numbers.map((v) => v.toFixed(2)).join(" ");
+  if (x >= 0 && x <= SIZE && y >= 0 && y <= SIZE) return `M${format(x - r, y)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
+  const room = (from, d) => (d === 0 ? Infinity : ((d > 0 ? SIZE - 2 * r : 2 * r) - from) / d); // to the edge, in units of the whole way
+  const way = Math.max(0, Math.min(room(gx, x - gx), room(gy, y - gy))), far = norm(x - gx, y - gy);
+  const cx = gx + way * (x - gx), cy = gy + way * (y - gy), dx = (1.7 * r * (x - gx)) / far, dy = (1.7 * r * (y - gy)) / far;
+  return `M${format(cx + dx, cy + dy)}L${format(cx - 0.6 * dy, cy + 0.6 * dx)}L${format(cx + 0.6 * dy, cy - 0.6 * dx)}Z`;
+}
+
 /** The fixed parts of the picture: axes, level lines of the loss, the line of solutions, two famous ones. */
 function background() {
   const g = svg("g", { "aria-hidden": "true" });
-  for (const r of [-3, -2.5, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 2.5]) g.append(svg("line", { class: "cw-level", ...level(r) }));
-  for (const k of [-1, 0, 1, 2]) {
+  for (const r of [-4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]) g.append(svg("line", { class: "cw-level", ...level(r) }));
+  for (const k of [-2, -1, 0, 1, 2, 3]) {
     const [x, y] = at([k, k]);
     g.append(svg("line", { class: k ? "cw-grid" : "cw-axis", x1: x, x2: x, y1: 0, y2: SIZE }),
       svg("line", { class: k ? "cw-grid" : "cw-axis", y1: y, y2: y, x1: 0, x2: SIZE }),
-      svg("text", { x: x + 4, y: SIZE - 6 }, minus(String(k))), svg("text", { x: 4, y: y - 4 }, minus(String(k))));
+      ...(k < 3 ? [ // the last one's place is the axis's name
+        svg("text", { x: x - 4, y: SIZE - 6, "text-anchor": "end" }, minus(String(k))), svg("text", { x: 4, y: y - 4 }, minus(String(k)))] : []));
   }
   g.append(svg("text", { class: "cw-name", x: SIZE - 24, y: SIZE - 6 }, "w₁"), svg("text", { class: "cw-name", x: 6, y: 16 }, "w₂"));
   g.append(svg("line", { class: "cw-solutions", ...level(0) }));
   const square = A1 * A1 + A2 * A2, small = at([(B * A1) / square, (B * A2) / square]), sparse = at([B / A1, 0]);
   for (const [[x, y], text] of [[small, "smallest ‖w‖₂"], [sparse, "smallest ‖w‖₁"]])
     g.append(svg("circle", { class: "cw-special", cx: x, cy: y, r: 4 }), svg("text", { x: x + 9, y: y + 1 }, text));
-  const [x, y] = at([0.12, 1.98]);
+  const [x, y] = at([-0.32, 2.86]);
   g.append(svg("text", { class: "cw-name", x, y }, "zero loss"));
   return g;
 }
@@ -250,9 +177,9 @@ function render({ model, el }) {
   const eta = slider("eta", "Step size η", edgeText), tick = h("span", { class: "cw-tick" }), edgeNote = h("p", { class: "cw-edge" });
   eta.append(tick);
   updates.push((s, flow) => { // the edge on the slider, and in words
-    const edge = 2 / sharpness(flow, s), list = stops("eta", s), place = list.findIndex((x) => x >= edge);
-    tick.hidden = place < 0;
-    tick.style.setProperty("--cw-at", place / (list.length - 1));
+    const edge = 2 / sharpness(flow, s), share = placeOf(edge, stops("eta", s));
+    tick.hidden = share === null;
+    tick.style.setProperty("--cw-at", share);
     edgeNote.replaceChildren("Edge of gradient descent: η = 2/λ", h("sub", {}, "max"),
       ` = ${Number(edge.toPrecision(3))}, where the diamond is.`);
   });
@@ -261,14 +188,14 @@ function render({ model, el }) {
   updates.push((s) => { scale.hidden = s.model === "linear"; order.hidden = s.method !== "sgd"; });
 
   const line = svg("path", { class: "cw-line" }), dots = svg("path", { class: "cw-dots" });
-  const goal = svg("path", { class: "cw-goal" }), end = svg("circle", { class: "cw-end", r: 6 });
+  const goal = svg("path", { class: "cw-goal" }), end = svg("path", { class: "cw-end" });
   const handle = svg("g", { class: "cw-handle", role: "slider", tabindex: 0, "aria-label": "Start, both coordinates" },
     svg("circle", { class: "cw-hit", r: 26 }), svg("circle", { r: 9 }));
-  handle.setAttribute("aria-valuemin", FRAME[0]);
-  handle.setAttribute("aria-valuemax", FRAME[1]);
+  handle.setAttribute("aria-valuemin", START[0]);
+  handle.setAttribute("aria-valuemax", START[1]);
   const picture = svg("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, class: "cw-plane" }, background(), line, dots, goal, end, handle);
 
-  const round = (x) => Math.min(FRAME[1], Math.max(FRAME[0], Math.round(x * 100) / 100));
+  const round = (x) => Math.min(START[1], Math.max(START[0], Math.round(x * 100) / 100));
   const move = (event) => {
     const box = picture.getBoundingClientRect(), k = (FRAME[1] - FRAME[0]) / box.width;
     change({ start1: round(FRAME[0] + (event.clientX - box.left) * k), start2: round(FRAME[1] - (event.clientY - box.top) * k) });
@@ -323,9 +250,8 @@ function render({ model, el }) {
     const near = points.filter(([x, y]) => Math.abs(x) < 2000 && Math.abs(y) < 2000);
     line.setAttribute("d", points.slice(1).map((q, i) => segment(points[i], q)).join(""));
     dots.setAttribute("d", near.map(([x, y]) => `M${x.toFixed(2)} ${y.toFixed(2)}h0`).join(""));
-    const [x, y] = at(w), [gx, gy] = at(flow), [sx, sy] = at(start);
-    end.setAttribute("cx", x.toFixed(2));
-    end.setAttribute("cy", y.toFixed(2));
+    const [gx, gy] = at(flow), [sx, sy] = at(start);
+    end.setAttribute("d", endMark(at(w), [gx, gy]));
     goal.setAttribute("d", diamond(gx, gy, 9));
     handle.setAttribute("transform", `translate(${sx} ${sy})`);
     handle.setAttribute("aria-valuenow", s.start1);
@@ -349,7 +275,7 @@ function render({ model, el }) {
     stop();
     shown = Infinity;
     const s = now(), flow = flowEnd([s.start1, s.start2], s);
-    path = run(s.method, s.eta, [s.start1, s.start2], (get("orders") ?? [])[s.order] ?? "0".repeat(K.steps), s);
+    path = run(s.method, s.eta, [s.start1, s.start2], (get("orders") ?? [])[s.order] ?? "0".repeat(CONSTANTS.steps), s);
     for (const update of updates) update(s, flow);
     drawPath(s);
     words.textContent = verdict(s, path, flow);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import traitlets as t
 
@@ -11,6 +11,7 @@ from utils.solution_path import METHODS, MODELS
 from utils.widgets.base import HERE, CourseWidget
 
 RECORD = "implicit_regularization/sample_orders.json"
+START = (-1.5, 2.5)  # of either coordinate
 
 
 class SolutionPath(CourseWidget):
@@ -18,12 +19,20 @@ class SolutionPath(CourseWidget):
 
     ``SolutionPath(method="adam", eta=0.3)`` starts from a setting; ``None`` means the explorer's own.
     The steps are those of `utils.solution_path.run`; SGD follows one of three stored orders of the samples.
-    Raises a ``TraitError`` for a setting of the wrong type or name.
+    Raises ``ValueError`` for a number that the sliders do not reach, and a ``TraitError`` for one of the
+    wrong type or name.
     """
 
     module = "solution_path"
     label = "Solution-path explorer"
     record = RECORD
+    limits: ClassVar = {
+        "eta": (0.01, 3.0),
+        "scale": (0.02, 2.0),
+        "start1": START,
+        "start2": START,
+        "order": (0, 2),
+    }
 
     model = t.Enum(MODELS, None, allow_none=True).tag(sync=True, page=True)
     method = t.Enum(METHODS, None, allow_none=True).tag(sync=True, page=True)

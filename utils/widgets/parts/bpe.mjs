@@ -13,6 +13,48 @@ const WORDS = new RegExp(
   `'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+|${SPACE}+(?![^${SPACE}])|${SPACE}+`, "gu",
 );
 
+/** A heap of numbers: `push` one, `pop` the smallest. */
+class Heap {
+  #items = [];
+  get size() { return this.#items.length; }
+  push(x) {
+    const items = this.#items;
+    let i = items.length;
+    for (let up; i > 0 && items[(up = (i - 1) >> 1)] > x; i = up) items[i] = items[up];
+    items[i] = x;
+  }
+  pop() {
+    const items = this.#items, least = items[0], x = items.pop();
+    let i = 0;
+    for (let down; (down = 2 * i + 1) < items.length; i = down) {
+      if (down + 1 < items.length && items[down + 1] < items[down]) down++;
+      if (items[down] >= x) break;
+      items[i] = items[down];
+    }
+    if (items.length) items[i] = x;
+    return least;
+  }
+}
+
+/** Join the pair of neighbours of lowest rank, of equal ones the leftmost, until none has a rank: n log n for n parts. */
+function merge(parts, ranks) {
+  const n = parts.length, heap = new Heap(), rank = (i) => ranks.get(`${parts[i]} ${parts[next[i]]}`);
+  const next = Int32Array.from(parts, (_, i) => i + 1), previous = Int32Array.from(parts, (_, i) => i - 1);
+  const offer = (i) => { if (i >= 0 && next[i] < n && rank(i) !== undefined) heap.push(rank(i) * n + i); };
+  for (let i = 0; i < n; i++) offer(i);
+  while (heap.size) {
+    const item = heap.pop(), i = item % n, j = next[i];
+    if (parts[i] === null || j >= n || rank(i) * n + i !== item) continue; // one of the two has been joined since
+    parts[i] += parts[j];
+    parts[j] = null;
+    next[i] = next[j];
+    if (next[i] < n) previous[next[i]] = i;
+    offer(previous[i]);
+    offer(i);
+  }
+  return parts.filter((part) => part !== null);
+}
+
 export class Tokenizer {
   #ids; #tokens; #ranks; #special; #cache = new Map(); #characters = byteCharacters(); #bytes;
 
@@ -44,9 +86,11 @@ export class Tokenizer {
     return Uint8Array.from(token, (character) => this.#bytes.get(character));
   }
 
-  decode(ids) {
+  /** The text of `ids`; with `special`, special tokens by their names. */
+  decode(ids, special = false) {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    return ids.map((id) => decoder.decode(this.bytes(id), { stream: true })).join("") + decoder.decode();
+    const named = (id) => special && Object.hasOwn(this.#special, this.#tokens[id]);
+    return ids.map((id) => (named(id) ? this.#tokens[id] : decoder.decode(this.bytes(id), { stream: true }))).join("") + decoder.decode();
   }
 
   /** The text cut at special tokens, which are kept as parts of their own. */
@@ -59,16 +103,7 @@ export class Tokenizer {
 
   #word(word) {
     if (this.#cache.has(word)) return this.#cache.get(word);
-    let parts = Array.from(new TextEncoder().encode(word), (byte) => this.#characters[byte]);
-    for (;;) {
-      let best = Infinity, at = -1;
-      for (let i = 0; i + 1 < parts.length; i++) {
-        const rank = this.#ranks.get(`${parts[i]} ${parts[i + 1]}`);
-        if (rank < best) [best, at] = [rank, i];
-      }
-      if (at < 0) break;
-      parts.splice(at, 2, parts[at] + parts[at + 1]);
-    }
+    const parts = merge(Array.from(new TextEncoder().encode(word), (byte) => this.#characters[byte]), this.#ranks);
     const ids = parts.map((part) => this.#ids.get(part));
     if (word.length < 40 && this.#cache.size < 5000) this.#cache.set(word, ids);
     return ids;

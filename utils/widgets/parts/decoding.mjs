@@ -29,11 +29,14 @@ export const OFF = {
   temperature: 1, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, frequency_penalty: 0, presence_penalty: 0,
 };
 
+/** Whether a setting changes nothing. mlx-lm takes top-p 0 for off as well. */
+export const isOff = (name, s) => s[name] === OFF[name] || (s.engine === "mlx" && name === "top_p" && s.top_p === 0);
+
 /** The settings that are on, in the order in which the engine applies them; what it lacks is left out. */
 export function activeOrder(s) {
   const greedy = s.temperature === 0;
   return ENGINES[s.engine].order.filter((name) => {
-    if (s[name] === OFF[name] || (s.engine === "mlx" && name === "top_p" && s.top_p === 0)) return false;
+    if (isOff(name, s)) return false;
     // vLLM and mlx-lm take the maximum at once; llama.cpp runs its chain first, with the same result
     return !(greedy && (s.engine === "vllm" || s.engine === "mlx") && ["top_k", "top_p", "min_p"].includes(name));
   });
@@ -64,6 +67,9 @@ function distribution(z, kept, top = z[0]) {
   for (let i = 0; i < kept; i++) p[i] /= sum;
   return { p, entropy: Math.max(0, Math.log(sum) - weighted / sum) };
 }
+
+/** Descending logits over the temperature. A tiny one takes the largest out of range: then from their maximum. */
+const divided = (z, t) => (Number.isFinite(z[0] / t) ? z.map((x) => x / t) : z.map((x) => (x - z[0]) / t));
 
 /** How many tokens a truncation keeps. Each keeps a prefix, as the tokens stand in descending order. */
 const TRUNCATE = {
@@ -141,7 +147,8 @@ export function decode(logits, prompt, output, s, base = survey(logits)) {
     } else if (name === "temperature") {
       const t = s.engine === "vllm" && s.temperature > 0 ? Math.max(s.temperature, 0.01) : s.temperature;
       if (t === 0) n = 1;
-      else v = v.map((x) => x / t);
+      else v = divided(v, t);
+      while (v[n - 1] === -Infinity) n--; // so far below the maximum that the quotient is not a number any more
     } else n = TRUNCATE[name](v, now.p, s[name], engine);
     let removed = 0;
     for (let k = kept - 1; k >= n; k--) removed += now.p[k];

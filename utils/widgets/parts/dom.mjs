@@ -16,11 +16,12 @@ export function say(node, text) {
 const grouped = new Intl.NumberFormat("en-US"); // made once: making one takes longer than drawing a bar
 export const whole = (n) => grouped.format(Math.round(n));
 
-/** A probability as a percentage of about three digits. */
+/** A probability as a percentage of about three digits; 0 and 100 only where they are exact. */
 export function percent(p) {
-  if (p === 0) return "0\u00a0%";
+  if (p === 0 || p === 1) return `${100 * p}\u00a0%`;
   if (p < 0.0001) return "<0.01\u00a0%";
-  const digits = p >= 0.9995 ? 0 : p >= 0.0995 ? 1 : 2;
+  if (p >= 0.9995) return ">99.9\u00a0%";
+  const digits = p >= 0.0995 ? 1 : 2;
   return `${(100 * p).toFixed(digits)}\u00a0%`;
 }
 

@@ -40,6 +40,7 @@ export class Writer {
     this.tokens = []; // {start, end, surprise, probability}: where each token's text stands in scanner.text
     this.scanner = new StopScanner(stop);
     this.logits = null; // of the next token, once the prompt is read
+    this.fed = 0; // how much of the output the model has read; only a full context keeps the last token out
     this.reason = null; // why the text has ended
   }
 
@@ -53,17 +54,28 @@ export class Writer {
     const { probs, own } = decode(this.logits, this.prompt, this.output, s);
     const id = draw(cumulate(probs), uniform(s.seed, this.output.length + 1)), start = this.scanner.text.length;
     this.output.push(id);
+    const full = this.gpt.length >= this.gpt.contextLength;
+    if (!full) { // even where the text ends here, so that the chart can show what would come next
+      this.logits = this.gpt.step(id);
+      this.fed = this.output.length;
+    }
     if (id === this.eos) return this.#end("the model ended its text");
     this.scanner.push(this.tokenizer.bytes(id));
     this.tokens.push({ start, end: this.scanner.text.length, surprise: -Math.log(own[id]), probability: probs[id] });
     if (this.scanner.found !== null) this.#end(`stopped before ${JSON.stringify(this.scanner.found)}`);
     else if (this.output.length >= this.maxTokens) this.#end("as many tokens as asked for");
-    else if (this.gpt.length >= this.gpt.contextLength) this.#end(`the context of ${this.gpt.contextLength} tokens is full`);
-    else this.logits = this.gpt.step(id);
+    else if (full) this.#end(`the context of ${this.gpt.contextLength} tokens is full`);
+  }
+
+  /** What the chart shows: the logits, and the ids and the text that they follow, which a stop string does not cut. */
+  position() {
+    const output = this.output.slice(0, this.fed);
+    return { logits: this.logits, prompt_ids: this.prompt, output_ids: output, prompt: this.promptText, output: this.tokenizer.decode(output, true) };
   }
 
   #end(reason) {
     this.scanner.finish();
+    if (this.scanner.found === null && this.tokens.length) this.tokens.at(-1).end = this.scanner.text.length; // half a character
     this.reason = reason;
   }
 }
@@ -71,12 +83,15 @@ export class Writer {
 const SLICE = 20; // milliseconds of work before the page may answer and paint
 const lines = (text) => text.split("\n").map((line) => line.replaceAll("\\n", "\n")).filter(Boolean);
 
+const USUAL_COUNT = 120, MOST = 255;
+
 /**
- * The panel. `live`: `{src, bytes}` of the model's script. `now()`: the present settings. `show(position)`: draw
- * this position's distribution in the chart. Returns the panel's `node` and `dispose`.
+ * The panel. `live`: `{src, bytes}` of the model's script. `now()`: the present settings. `show(position, first)`:
+ * offer this position's distribution to the chart; `first` says that its text has just begun. Returns the panel's
+ * `node` and `dispose`.
  */
 export function livePanel({ live, uid, now, show }) {
-  let model = null, writer = null, running = false, spans = [], first = 0, gone = false;
+  let model = null, writer = null, running = false, spans = [], first = 0, fresh = false, turns = 0, gone = false;
   const field = (name, label, node) => {
     node.id = `${uid}-live-${name}`;
     return h("div", { class: `cw-field cw-field-${name}` }, h("label", { for: node.id }, label), node);
@@ -84,10 +99,10 @@ export function livePanel({ live, uid, now, show }) {
   const button = (text) => h("button", { type: "button", class: "cw-button" }, text);
   const load = button(`Load the model (${(live.bytes / 1e6).toFixed(1)} MB)`);
   const status = h("p", { class: "cw-status", role: "status" });
-  const prompt = h("textarea", { rows: 2, maxlength: 4000, spellcheck: "false" });
+  const prompt = h("textarea", { rows: 2, spellcheck: "false" });
   prompt.value = "It was a dark night, and";
   const stop = h("textarea", { rows: 2, spellcheck: "false", placeholder: "\\n" });
-  const count = h("input", { type: "number", min: 1, max: 255, value: 120 });
+  const count = h("input", { type: "number", min: 1, max: MOST, value: USUAL_COUNT });
   const write = button("Write"), pause = button("Pause");
   const text = h("div", { class: "cw-text", tabindex: 0, role: "region", "aria-label": "Text written by the model" });
   const scale = h("p", { class: "cw-scale" }, "How much a token surprised the model: ", h("span", {}, "0"), h("i"), h("span", {}, "10 nats or more"));
@@ -105,6 +120,7 @@ export function livePanel({ live, uid, now, show }) {
     } catch (error) {
       status.textContent = `Could not load the model: ${error.message}`;
       load.disabled = false;
+      load.focus(); // which a disabled button had lost
       return;
     }
     load.hidden = true;
@@ -115,7 +131,8 @@ export function livePanel({ live, uid, now, show }) {
 
   /** Fill in what has been released since the last time; a released text is never taken back. */
   function paint() {
-    const { scanner, tokens } = writer;
+    const { scanner, tokens } = writer, follow = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
+    if (writer.reason) first = Math.min(first, Math.max(0, tokens.length - 1)); // its end may have grown at the end
     for (let i = first; i < tokens.length; i++) {
       const { start, end, surprise, probability } = tokens[i];
       spans[i] ??= text.appendChild(h("span", {
@@ -125,11 +142,13 @@ export function livePanel({ live, uid, now, show }) {
       if (end <= scanner.released) first = i + 1;
     }
     while (writer.reason && spans.length && spans.at(-1).textContent === "") spans.pop().remove(); // a stop string's own
+    if (follow) text.scrollTop = text.scrollHeight; // unless the reader has scrolled up
   }
-  const present = () => {
-    const { logits, prompt: before, output, promptText, scanner } = writer;
-    if (logits) show({ logits, prompt_ids: before, output_ids: [...output], prompt: promptText, output: scanner.text });
-  };
+  function present() {
+    if (!writer.logits) return;
+    show(writer.position(), fresh);
+    fresh = false;
+  }
   function rest() { // paused or ended
     running = false;
     paint();
@@ -138,16 +157,17 @@ export function livePanel({ live, uid, now, show }) {
     const said = n ? `${n} token${n > 1 ? "s" : ""}, perplexity ${short(Math.exp(mean))} to the model itself` : "nothing written";
     status.textContent = `${writer.reason ? `Ended: ${writer.reason}` : "Paused"}. ${said}.`;
     pause.textContent = writer.reason ? "Pause" : "Go on";
+    if (writer.reason && pause.matches(":focus")) write.focus(); // a disabled button would lose it
     pause.disabled = writer.reason !== null;
   }
   async function run() {
-    const own = writer;
+    const own = writer, turn = ++turns; // a pause and another run may pass within one wait of this loop
     let shown = 0;
     running = true;
     pause.textContent = "Pause";
     pause.disabled = false;
     status.textContent = "Writing…";
-    while (running && own === writer && !own.reason && !gone) {
+    while (running && turn === turns && !own.reason && !gone) {
       const until = performance.now() + SLICE, s = now();
       do own.advance(s); while (!own.reason && performance.now() < until);
       paint();
@@ -157,18 +177,26 @@ export function livePanel({ live, uid, now, show }) {
       }
       await new Promise((resolve) => setTimeout(resolve));
     }
-    if (own === writer && own.reason && !gone) rest();
+    if (running && turn === turns && !gone) rest();
   }
+  /** The number of tokens asked for, within its limits; the field says what is used. */
+  function wanted() {
+    const asked = count.value === "" ? USUAL_COUNT : Math.round(Number(count.value));
+    count.value = Math.min(MOST, Math.max(1, asked));
+    return Number(count.value);
+  }
+  count.addEventListener("change", wanted);
   write.addEventListener("click", () => {
     try {
-      const maxTokens = Math.min(255, Math.max(1, Math.round(Number(count.value)) || 1));
-      writer = new Writer(model, prompt.value, { stop: lines(stop.value), maxTokens });
+      writer = new Writer(model, prompt.value, { stop: lines(stop.value), maxTokens: wanted() });
     } catch (error) {
-      status.textContent = error.message;
+      if (running) rest();
+      status.textContent = error.message + (writer ? " The text below is the one before." : "");
       return;
     }
-    [spans, first] = [[], 0];
+    [spans, first, fresh] = [[], 0, true];
     text.replaceChildren(h("span", { class: "cw-given" }, prompt.value));
+    text.scrollTop = text.scrollHeight;
     run();
   });
   pause.addEventListener("click", () => { if (running) rest(); else run(); });

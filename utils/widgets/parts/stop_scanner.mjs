@@ -17,8 +17,9 @@ export class StopScanner {
   push(bytes) {
     this.text += this.#decoder.decode(bytes, { stream: true });
     const hits = this.stop.map((s) => [this.text.indexOf(s, Math.max(this.#searched - s.length + 1, 0)), s]).filter(([at]) => at >= 0);
-    if (hits.length) { // the first; of two that begin together, the longer
-      const [at, s] = hits.reduce((a, b) => (b[0] < a[0] || (b[0] === a[0] && b[1].length > a[1].length) ? b : a));
+    if (hits.length) { // the one that ends first, whatever the tokens' borders; of two that end together, the longer
+      const ends = ([at, s]) => at + s.length;
+      const [at, s] = hits.reduce((a, b) => (ends(b) - ends(a) || a[1].length - b[1].length) < 0 ? b : a);
       this.found = s;
       this.text = this.text.slice(0, at);
       return this.#release(at);
