@@ -96,8 +96,9 @@ class AnyWidget(SphinxDirective):
                 raise WidgetError(f"{where}: records/{live} holds no model.safetensors")
             self.env.note_dependency(Path("records", live, "model.safetensors").as_posix())
         record = self.options.get("record", "")
-        for shared in (WIDGETS / "widgets.css", *([Path("records", record)] if record else [])):
-            self.env.note_dependency(shared.as_posix())
+        styles = (WIDGETS / "widgets.css", WIDGETS / f"{Path(files['esm']).stem}.css")
+        for used in (*styles, *([Path("records", record)] if record else [])):
+            self.env.note_dependency(used.as_posix())
         try:
             state = json.loads("\n".join(self.content) or "{}")
         except json.JSONDecodeError as error:
