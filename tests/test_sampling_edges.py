@@ -57,11 +57,11 @@ def test_an_extreme_penalty_leaves_other_tokens_alone_or_is_refused():
     logits = torch.tensor([1.0, 2.0, 3.0])
     for rule in (sampling.frequency_penalty, sampling.presence_penalty):
         assert rule(logits, [0], 1e300).tolist() == [-math.inf, 2.0, 3.0]
-        with pytest.raises(ValueError, match="_penalty must be small enough"):
+        with pytest.raises(ValueError, match="_penalty must be of a size"):
             rule(logits, [0], -1e300)
-    with pytest.raises(ValueError, match="repetition_penalty must be small enough"):
+    with pytest.raises(ValueError, match="repetition_penalty must be of a size"):
         sampling.repetition_penalty(logits, [0], 1e-40)
-    with pytest.raises(ValueError, match="logit_bias must be small enough"):
+    with pytest.raises(ValueError, match="logit_bias must be of a size"):
         sampling.logit_bias(logits, {0: 1e39})
 
 
@@ -96,3 +96,11 @@ def test_dry_lets_gradients_through():
     logits = torch.zeros(4, requires_grad=True)
     sampling.dry(logits, [0, 1, 2, 0, 1], 1.0).sum().backward()
     assert logits.grad.tolist() == [1, 1, 1, 1]
+
+
+def test_a_pipeline_returns_new_logits_and_no_negative_zero():
+    logits = torch.tensor([1.0, 2.0])
+    assert Pipeline()(logits) is not logits
+    report = Pipeline("vllm", temperature=0)
+    assert str(float(report.report(logits)[-1].entropy)) == "0.0"
+    assert sampling.dry(torch.zeros(4), [0, 1, 0, 1, 0, 1], 1e300).softmax(-1)[0] == 0

@@ -33,8 +33,10 @@ def tanh_networks(
     entries of size 1/8, and 8 · 0.5 = 4 brings the units' inputs to a standard deviation of about 0.5.
     Each network depends on its seed alone. Raises ``ValueError`` in one line.
     """
+    require(isinstance(sizes, Sequence), "sizes", "a sequence of whole numbers", sizes)
     sizes = [integer("sizes", size, 1) for size in sizes]
     require(len(sizes) >= 2, "sizes", "at least inputs and outputs", sizes)
+    require(isinstance(seeds, Sequence), "seeds", "a sequence of whole numbers", seeds)
     seeds = [integer("seeds", seed, 0) for seed in seeds]
     require(len(seeds) >= 1, "seeds", "at least one seed", seeds)
     gain, first_gain = number("gain", gain, 0.0), number("first_gain", first_gain, 0.0)
@@ -85,11 +87,17 @@ def sharpness(
     found before, which are projected out, so that the next one comes up. The value is the Rayleigh quotient
     vᵀHv, which for the largest eigenvalue errs on the low side. Power iteration finds the eigenvalue of
     largest *size*: near a minimum that is the largest, far from one it may be negative.
+    Raises ``ValueError`` for vectors that are not shaped like the parameters.
     """
     iterations = integer("iterations", iterations, 1)
     if start is None:
         generator = torch.Generator().manual_seed(0)
         start = [torch.randn(p.shape, generator=generator).to(p) for p in parameters]
+    _check_shapes("start", start, parameters)
+    listed = isinstance(orthogonal_to, Sequence)
+    require(listed, "orthogonal_to", "a sequence of vectors, each shaped like the parameters", orthogonal_to)
+    for other in orthogonal_to:
+        _check_shapes("orthogonal_to", other, parameters)
     gradient = torch.autograd.grad(loss(parameters).sum(), parameters, create_graph=True)
     vector, value = _unit(start, orthogonal_to), None
     for _ in range(iterations):
@@ -98,6 +106,12 @@ def sharpness(
         value, previous = inner(product, vector), vector
         vector = _unit(product, orthogonal_to)
     return value, scaled(vector, torch.sign(inner(vector, previous)))
+
+
+def _check_shapes(name: str, vector: Parameters, parameters: Parameters) -> None:
+    shapes = [tuple(p.shape) for p in parameters]
+    ok = isinstance(vector, Sequence) and [tuple(getattr(v, "shape", ())) for v in vector] == shapes
+    require(ok, name, f"tensors of shapes {shapes}", vector)
 
 
 def _unit(vector: Parameters, orthogonal_to: Sequence[Parameters]) -> Parameters:

@@ -301,7 +301,7 @@ def generate(
     """
     run = _Run(model, pipeline, tokenizer, max_tokens, min_tokens, stop, eos, seed, cache)
     one = isinstance(prompts, str) or getattr(prompts, "ndim", 2) == 1
-    several = isinstance(prompts, (list, tuple)) or getattr(prompts, "ndim", 0) in (1, 2)
+    several = isinstance(prompts, (list, tuple, range)) or getattr(prompts, "ndim", 0) in (1, 2)
     require(one or several, "prompts", "a text, token ids, or a list of these", prompts)
     prompts = [prompts] if one or (len(prompts) > 0 and isinstance(prompts[0], Integral)) else prompts
     require(len(prompts) > 0, "prompts", "at least one prompt", prompts)

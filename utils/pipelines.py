@@ -172,7 +172,11 @@ class Pipeline:
         number("dry_base", self.dry_base, 0.0)
         integer("dry_allowed_length", self.dry_allowed_length, 1)
         integer("dry_last_n", self.dry_last_n, -1)
-        listed = isinstance(self.ban, Collection) and not isinstance(self.ban, (str, bytes, Mapping))
+        listed = (
+            isinstance(self.ban, Collection)
+            and getattr(self.ban, "ndim", 1) == 1
+            and not isinstance(self.ban, (str, bytes, Mapping))
+        )
         require(listed, "ban", "a list of token ids", self.ban)
         ids = self.ban.tolist() if hasattr(self.ban, "tolist") else self.ban
         object.__setattr__(self, "ban", tuple(integer("ban id", i, 0) for i in ids))
@@ -242,9 +246,10 @@ class Pipeline:
         ``prompt`` and ``output``: the ids given and those generated so far, as ``ids`` in `utils.sampling`.
         ``u`` in [0, 1) decides whether XTC fires; only XTC needs it.
         """
+        original = logits
         for _, changed in self._run(logits, prompt, output, u):
             logits = changed
-        return check_logits(logits)
+        return logits.clone() if logits is original else check_logits(logits)
 
     def report(
         self, logits: Tensor, prompt: Ids = (), output: Ids = (), u: float | Tensor | None = None
@@ -255,7 +260,7 @@ class Pipeline:
             kept, logp = now > sampling.NEG_INF, check_logits(now).double().log_softmax(-1)
             before = steps[-1].logits if steps else now
             removed = before.double().softmax(-1).where(~kept, 0).sum(-1)
-            entropy = -(logp.exp() * logp.where(kept, 0)).sum(-1)
+            entropy = -(logp.exp() * logp.where(kept, 0)).sum(-1) + 0.0  # a sure token's is 0, not -0
             steps.append(Step(name, now, kept, removed, entropy))
         return steps
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from utils import records
-from utils.validate import choice, require
+from utils.validate import choice, integer, require
 
 MODELS = {
     "course": "course_gpt",
@@ -63,9 +63,10 @@ def choose_model(name: str = "course") -> tuple[nn.Module, Any]:
 def held_out_ids(tokenizer: Any, length: int = 257) -> Tensor:
     """Token ids (40, length) of the stored passages, five from each of eight books that no model of ours saw.
 
-    Row i is of book i // 5. Raises ``ValueError`` if this tokenizer makes fewer than ``length`` tokens of it.
+    Row i is of book i // 5. Raises ``ValueError`` unless ``length`` is at least 1 and this tokenizer
+    makes as many tokens of each.
     """
-    rows = []
+    length, rows = integer("length", length, 1), []
     for passage in records.load("sampling/passages").data["passages"]:
         encoded = tokenizer.encode(passage["text"])
         ids = getattr(encoded, "ids", encoded)
@@ -96,6 +97,9 @@ def shown(text: str) -> str:
 
 def bars(labels: Sequence[str], probs: Sequence[float], before: Sequence[float] | None = None) -> str:
     """HTML, a bar a label. With ``before``, a mark shows where it was; a label now at 0 is struck out."""
+    require(len(probs) == len(labels), "probs", f"of length {len(labels)}, one a label", probs)
+    ok = before is None or len(before) == len(labels)
+    require(ok, "before", f"None or of length {len(labels)}, one a label", before)
     top = max([*probs, *(before or ()), 1e-9])
     rows = []
     for i, (label, p) in enumerate(zip(labels, probs, strict=True)):
@@ -115,7 +119,11 @@ _NUMBER = "width:4.5em;text-align:right;font-variant-numeric:tabular-nums"
 
 
 def top_tokens(tokenizer: Any, logits: Tensor, processed: Tensor, rows: int = 12) -> str:
-    """`bars` of the model's ``rows`` likeliest tokens after decoding settings; marks show them before."""
+    """`bars` of the model's ``rows`` likeliest tokens after decoding settings; marks show them before.
+
+    A smaller vocabulary is shown whole. ``logits`` and ``processed`` have shape (vocab_size,).
+    """
+    rows = min(integer("rows", rows, 1), logits.shape[-1])
     before, after = logits.softmax(-1), processed.softmax(-1)
     best = before.topk(rows).indices.tolist()
     labels = [tokenizer.decode([i]) for i in best]

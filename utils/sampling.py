@@ -21,7 +21,7 @@ vLLM, ``vllm/v1/sample/ops/topk_topp_sampler.py`` at commit 01fa3fe74b058bb604f2
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral
 
 import torch
@@ -260,7 +260,7 @@ def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
 def _in_range(changed: Tensor, name: str, value: object) -> Tensor:
     """``changed``, unless a penalty or bias drove a logit out of the range of its number format."""
     ok = bool((changed < math.inf).all())  # false for NaN as well
-    require(ok, name, f"small enough for logits in {changed.dtype}", value)
+    require(ok, name, f"of a size that keeps logits in {changed.dtype} finite", value)
     return changed
 
 
@@ -301,13 +301,14 @@ def dry(
                 longest[past[start - 1]] = max(length, longest.get(past[start - 1], 0))
         for token, length in longest.items():
             exponent = min(length - allowed_length, int(min(longest_exponent, 1e9)))
-            taken[row, token] = multiplier * base**exponent
+            # clamped: a larger number than the format holds cannot be stored, and removes the token anyway
+            taken[row, token] = min(multiplier * base**exponent, torch.finfo(taken.dtype).max)
     return penalised - taken.view(logits.shape)
 
 
 def check_breakers(breakers: Sequence[int]) -> frozenset[int]:
     """DRY's sequence breakers as a set of token ids, or an error."""
-    listed = isinstance(breakers, Sequence) and not isinstance(breakers, (str, bytes))
+    listed = isinstance(breakers, Collection) and not isinstance(breakers, (str, bytes, Mapping))
     require(listed, "dry_breakers", "a list of token ids", breakers)
     return frozenset(integer("dry_breakers id", i, 0) for i in breakers)
 

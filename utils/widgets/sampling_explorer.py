@@ -60,6 +60,7 @@ class SamplingExplorer(CourseWidget):
         prompts: Sequence[str | tuple[str, str]] = (),
         **settings: Any,
     ) -> None:
+        require(isinstance(prompts, Sequence), "prompts", "a list of at least one text", prompts)
         if model is None:
             require(
                 tokenizer is None and len(prompts) == 0, "model", "given with a tokenizer or prompts", model
