@@ -147,7 +147,7 @@ class Pipeline:
         require(not refused, "temperature", "above 0 in transformers (greedy is do_sample=False there)", t)
         if self.engine == "vllm" and 0 < t < 0.01:
             object.__setattr__(self, "temperature", 0.01)
-        self._check_types()
+        self._check_values()
         if self.last_n is not None:
             integer("last_n", self.last_n, -1)
             require(
@@ -160,9 +160,9 @@ class Pipeline:
             if name not in ("ban", "logit_bias"):  # their ids can be checked only against a vocabulary
                 self._apply(name, torch.zeros(2), [], [], 0.0)
 
-    def _check_types(self) -> None:
-        """Refuse a value of the wrong type also where it happens to equal the default, as False does 0."""
-        for name, default in (DEFAULTS | _TUNING).items():
+    def _check_values(self) -> None:
+        """Refuse a wrong value also where its setting is off, or where it equals the default, as False does 0."""
+        for name, default in DEFAULTS.items():
             if isinstance(default, float):
                 number(name, getattr(self, name))
             elif isinstance(default, int):
@@ -265,7 +265,6 @@ class Pipeline:
         return steps
 
 
-_TUNING = {name: getattr(Pipeline, name) for name in ("dry_base", "dry_allowed_length", "dry_last_n")}
 _OPTIONS = ("engine", "last_n", "ignore_unsupported", "xtc_threshold")
 DEFAULTS = {f.name: f.default for f in fields(Pipeline) if f.name not in _OPTIONS and "dry_" not in f.name}
 
