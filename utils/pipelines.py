@@ -161,7 +161,7 @@ class Pipeline:
                 self._apply(name, torch.zeros(2), [], [], 0.0)
 
     def _check_values(self) -> None:
-        """Refuse a wrong value also where its setting is off, or where it equals the default, as False does 0."""
+        """Refuse a wrong value also where its setting is off, or equals the default, as False does 0."""
         for name, default in DEFAULTS.items():
             if isinstance(default, float):
                 number(name, getattr(self, name))
