@@ -48,7 +48,7 @@ site: $(VENV)/.all
 # ---- working on the course -------------------------------------------------------------------
 
 notebooks: $(VENV)/.all
-	$(QUIET_CPU) $(BIN)/python -m utils.notebooks $(NOTEBOOKS)
+	$(QUIET_CPU) $(BIN)/python -m utils.book.notebooks refresh $(NOTEBOOKS)
 
 format: $(VENV)/.all
 	$(BIN)/ruff format .
@@ -62,7 +62,7 @@ serve: book
 	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
 
 set-repository: $(VENV)/.book
-	$(BIN)/python -m utils.repository "$(URL)"
+	$(BIN)/python -m utils.book.repository "$(URL)"
 
 clean:
 	rm -rf _build .pytest_cache .ruff_cache

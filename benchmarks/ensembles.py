@@ -1,4 +1,4 @@
-"""Time ``utils.ensembles.train_sweep`` against the plain loop over networks that it replaces.
+"""Time ``utils.training.ensembles.train_sweep`` against the plain loop over networks that it replaces.
 
     python -m benchmarks.ensembles                # one core: under a minute; a GPU is used when there is one
     python -m benchmarks.ensembles --n 600 --device cpu --threads 2
@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from utils.ensembles import initial_parameters, train_sweep
 from utils.runtime import named_device
+from utils.training.ensembles.batch import initial_parameters
+from utils.training.ensembles.sweep import train_sweep
 
 WIDTHS = (2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 48, 64, 128, 256)
 N_FEATURES, N_CLASSES, N_TEST, LR = 64, 10, 400, 0.01

@@ -21,11 +21,11 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 
-from utils.gpt import GPT, GPTConfig
-from utils.gpt_interop import to_transformers
+from utils.models.budget import matmul_flops_per_token, peak_flops
+from utils.models.gpt import GPT, GPTConfig
+from utils.models.interop import to_transformers
 from utils.runtime import device as default_device
 from utils.runtime import single_thread
-from utils.training import flops_per_token, peak_flops
 
 SIZES = {
     "small": dict(n_layer=6, n_head=4, d_model=256, vocab_size=4096, context_length=256),
@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
             if peak and precision == "fp32":
                 row += f" {'':>9} {'':>7}"
             elif peak:
-                share = {side: flops_per_token(config) * s / peak for side, s in speed.items()}
+                share = {side: matmul_flops_per_token(config) * s / peak for side, s in speed.items()}
                 row += f" {share['ours']:>9.0%} {share['theirs']:>7.0%}"
             if precision == "fp32":
                 base = speed

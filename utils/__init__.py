@@ -1,8 +1,32 @@
-"""The library the course's notebooks import.
+"""The library that the course's notebooks import: one room per subject.
 
-Rooms, in the order they may import one another (a later room may use an earlier one, never
-the reverse): validate, runtime, checks, records, repository, notebooks, data, linear, features,
-ensembles, curvature, solution_path, checkpoints, corpus, baselines, budget, gpt, gpt_interop,
-train_config, training, course_model, model_card, course_card, sampling, pipelines, generation, playground,
-plots, cnn_sweep, cnn_dynamics, widgets.
+``ROOMS`` lists the rooms in the order in which they may import one another: a later room may use an
+earlier one, never the reverse (``tests/test_rooms.py`` holds this). A room that is a folder opens its most
+used names at its door, so that ``from utils.models import GPT`` works without knowing the file; inside
+``utils/`` every import names the file.
 """
+
+from pathlib import Path
+
+ROOMS = (
+    # tools, one file each
+    "lazy",  # names at a room's door that are imported when they are first used
+    "validate",  # refuse a bad argument in one line
+    "files",  # write a file whole or not at all
+    "tensors",  # the same for tensors, as safetensors
+    "runtime",  # device, scale, threads and every random generator
+    "checks",  # state a conclusion so that it can fail
+    "records",  # results of long runs, stored with where they came from
+    "plots",  # the figure style
+    # subjects, one folder each
+    "data",  # images, labels, text, books, downloads
+    "models",  # the transformer, its budget, n-gram rivals, the course's stored models
+    "training",  # the loop, its settings, checkpoints, many small networks at once
+    "landscape",  # random features, curvature, paths of an optimizer
+    "sampling",  # transforms of logits, engines, generation, stop strings
+    "book",  # executing notebooks, the repository's address
+    "widgets",  # explorers and sliders
+)
+
+# Commands that moved to ``experiments/`` or into a room still answer to their old name.
+__path__.append(str(Path(__file__).parent / "moved"))

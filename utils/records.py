@@ -4,30 +4,23 @@ A record is a JSON file under ``records/``: ``{"provenance": {...}, "data": {...
 lists, small enough to read in a diff, never a pickle. Weights, where a record has any, lie beside
 it as safetensors.
 
-``python -m utils.records run notebooks/…/NN_topic.ipynb --scale full`` executes a notebook's code
-cells in one process, without Jupyter, so that it also works on a bare GPU machine; a notebook that
-has something to store calls ``save`` at that scale.
+A notebook that has something to store calls ``save`` when it runs at that scale; `utils.book.notebooks`
+runs one without Jupyter. Numpy and torch are imported where they are used: the book's build has neither.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import datetime
 import json
-import os
 import platform
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from utils.runtime import SCALES, device, repo_root, scale
+from utils.files import write_text
+from utils.runtime import device, repo_root, scale
 from utils.validate import require
 
 MAX_BYTES = 300_000
@@ -63,18 +56,7 @@ def write_json(path: Path, content: Any) -> None:
 
     Raises ``ValueError`` for NaN or infinity, which JSON cannot hold.
     """
-    text = _text(content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    write_text(path, _text(content))
 
 
 def save(
@@ -93,6 +75,9 @@ def save(
     the hash of an archive or what was cut from a published setting.
     Raises ``ValueError`` if the record is larger than 300 kB or holds NaN.
     """
+    import numpy as np
+    import torch
+
     provenance = {
         "device": _device_name(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -162,64 +147,12 @@ def _plain(value: Any) -> Any:
 
 
 def _device_name() -> str:
+    import torch
+
     if device().type == "cuda":
         return torch.cuda.get_device_name()
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
-def run_notebook(path: Path) -> None:
-    """Execute a notebook's code cells in order in this process, figures unseen.
-
-    Raises whatever a cell raises, after naming the cell, and ``ValueError`` for a file without cells.
-    """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    cells = _cells(path)
-    names: dict[str, Any] = {"__name__": "__main__", "display": print}
-    here = Path.cwd()
-    os.chdir(path.resolve().parent)
-    try:
-        for number, cell in enumerate(cells):
-            if cell["cell_type"] != "code":
-                continue
-            source = "".join(cell["source"])
-            try:
-                exec(compile(source, f"{path.name}, cell {number}", "exec"), names)
-            except BaseException:
-                print(f"cell {number} of {path.name} failed", file=sys.stderr)
-                raise
-    finally:
-        os.chdir(here)
-
-
-def _cells(path: Path) -> list[dict[str, Any]]:
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        good = all({"cell_type", "source"} <= set(cell) for cell in cells)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        good = False
-    require(good, "notebook", "a Jupyter notebook (.ipynb)", path.name)
-    return cells
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command line: ``python -m utils.records run NOTEBOOK --scale full``."""
-    parser = argparse.ArgumentParser(description="Execute a notebook's code cells and store its records.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="execute the code cells of a notebook in one process")
-    run.add_argument("notebook", type=Path)
-    run.add_argument("--scale", choices=SCALES, default="full")
-    options = parser.parse_args(arguments)
-    if not options.notebook.is_file():
-        parser.error(f"there is no notebook {options.notebook}")
-    try:
-        _cells(options.notebook)  # here, because an error of a cell is to keep its traceback
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    os.environ["COURSE_SCALE"] = options.scale
-    run_notebook(options.notebook)
-
-
 if __name__ == "__main__":
-    main()
+    raise SystemExit("`python -m utils.records run` is now `python -m utils.book.notebooks run`")

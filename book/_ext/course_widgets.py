@@ -1,7 +1,7 @@
 """Mount the course's widgets on static pages: live without a kernel, a server or another host.
 
 ````
-```{anywidget} ../utils/widgets/parameter_budget.mjs
+```{anywidget} ../utils/widgets/parameter_budget/widget.mjs
 :label: Parameter-budget explorer
 {"preset": "gpt2"}
 ```
@@ -9,11 +9,11 @@
 
 is mystmd's directive: the argument names an AFM module, the body is its initial state as JSON, and
 ``:css:`` names a style sheet. Ours asks for ``:label:`` too, which a screen reader announces, and knows
-``:name:`` (the id on the page and in addresses, by default the module's name), ``:record:`` (a file
+``:name:`` (the id on the page and in addresses, by default the widget's name, which is its folder's), ``:record:`` (a file
 under ``records/`` whose data join the state) and ``:live:`` (a model under ``records/``, whose weights are
 written beside the pages as a script; the state then holds its address and size as ``live``).
 
-A widget in a notebook's stored output (``utils.widgets.base``) is the same ``<div data-afm="NAME">``,
+A widget in a notebook's stored output (``utils.widgets.shared.base``) is the same ``<div data-afm="NAME">``,
 so the last step works on the finished page: it looks for such elements and inlines, once each, the
 modules, styles and records that they name and the host script. Inlining is what makes ``file://`` work.
 """
@@ -34,8 +34,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
-from utils.widgets.bundle import bundle, parts
-from utils.widgets.live_weights import write_script
+from utils.widgets.sampling_explorer.live_weights import write_script
+from utils.widgets.shared.bundle import bundle, parts
 
 HOST = Path(__file__).with_name("afm_host.js")
 WIDGETS = Path("utils/widgets")  # where a widget named by a notebook's output lives
@@ -48,7 +48,7 @@ class WidgetError(SphinxError):
 
 
 def mount_html(name: str, state: dict[str, Any], label: str, *, id: str = "", record: str = "") -> str:
-    """The element that the host script looks for; ``utils.widgets.base`` writes the same."""
+    """The element that the host script looks for; ``utils.widgets.shared.base`` writes the same."""
     body = json.dumps(state).replace("<", "\\u003c")
     marks = f' id="{html.escape(id or name.replace("_", "-"))}" data-afm="{html.escape(name)}"'
     if record:
@@ -96,7 +96,8 @@ class AnyWidget(SphinxDirective):
                 raise WidgetError(f"{where}: records/{live} holds no model.safetensors")
             self.env.note_dependency(Path("records", live, "model.safetensors").as_posix())
         record = self.options.get("record", "")
-        styles = (WIDGETS / "widgets.css", WIDGETS / f"{Path(files['esm']).stem}.css")
+        name = Path(files["esm"]).parent.name
+        styles = (WIDGETS / "shared" / "widgets.css", WIDGETS / name / "widget.css")
         for used in (*styles, *([Path("records", record)] if record else [])):
             self.env.note_dependency(used.as_posix())
         try:
@@ -108,7 +109,7 @@ class AnyWidget(SphinxDirective):
         if not (label := self.options.get("label")):
             raise WidgetError(f"{where}: ':label:' is missing (what a screen reader calls the widget)")
         node = anywidget(state=state, label=label, record=record, live=live, **files)
-        node["module"] = Path(files["esm"]).stem
+        node["module"] = name
         self.add_name(node)
         return [node]
 
@@ -156,13 +157,13 @@ def assets(body: str, source: Path, given: dict[str, dict[str, Path]]) -> str:
     if not names:
         return ""
     root = source / WIDGETS
-    styles, modules = [_inline(root / "widgets.css", "style")], []
+    styles, modules = [_inline(root / "shared" / "widgets.css", "style")], []
     for name in names:
         files = given.get(name, {})
-        css = files.get("css") or root / f"{name}.css"
+        css = files.get("css") or root / name / "widget.css"
         if "css" in files or css.is_file():
             styles.append(_inline(css, "style"))
-        module = _inline(files.get("esm") or root / f"{name}.mjs", "script")
+        module = _inline(files.get("esm") or root / name / "widget.mjs", "script")
         modules.append(f'<script type="text/plain" data-afm-module="{name}">{module}</script>')
     for record in sorted(set(re.findall(r'data-afm-record="([^"]+)"', body))):
         path = (source / "records" / record).resolve()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.notebooks import all_notebooks
+from utils.book.notebooks import all_notebooks
 from utils.runtime import repo_root
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.notebooks import SETUP_TAG, all_notebooks, setup_source
+from utils.book.notebooks import SETUP_TAG, all_notebooks, setup_source
 from utils.runtime import repo_root
 
 NOTEBOOKS = all_notebooks()

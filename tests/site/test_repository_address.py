@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from utils.notebooks import all_notebooks
-from utils.repository import set_repository
+from utils.book.notebooks import all_notebooks
+from utils.book.repository import set_repository
 from utils.runtime import repo_root
 
 URL = "https://github.com/someone/course"

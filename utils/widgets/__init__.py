@@ -1,6 +1,18 @@
-"""The course's explorers: one ``.mjs`` and one Python class each.
+"""The course's explorers, a folder each, and the plain sliders of the notebooks.
 
-The ``.mjs`` is an anywidget front-end module (AFM). It runs unchanged in JupyterLab, VS Code and Colab,
-where the Python class drives it, and on the book's static pages, where ``book/_ext`` mounts it without a
-kernel. Import a class from its own module, so that one widget does not pay for another's imports.
+An explorer is a ``widget.mjs`` (with its parts beside it) and a ``widget.py``. The ``.mjs`` is an anywidget
+front-end module (AFM): it runs unchanged in JupyterLab, VS Code and Colab, where the Python class drives
+it, and on the book's static pages, where ``book/_ext`` mounts it without a kernel.
 """
+
+from utils.lazy import exports
+
+__getattr__, __all__ = exports(
+    __name__,
+    {
+        "parameter_budget": ["ParameterBudget"],
+        "sampling_explorer": ["SamplingExplorer"],
+        "solution_path": ["SolutionPath"],
+        "sliders": ["Panel", "bars", "coloured", "top_tokens"],
+    },
+)

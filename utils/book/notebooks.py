@@ -1,0 +1,178 @@
+"""Execute the course's notebooks: to refresh their stored outputs, or to make records without Jupyter.
+
+``python -m utils.book.notebooks refresh [NOTEBOOK …]`` (all of them by default; ``make notebooks``) writes
+the outputs back. Timings of the run, widget states and random ids are left out, and streams are joined, so
+on one machine with one set of packages the files come out byte for byte the same.
+
+``python -m utils.book.notebooks run NOTEBOOK --scale full`` executes the code cells in one process, without
+Jupyter, so that it also works on a bare GPU machine. The notebook stays as it is; what it saves are records.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.files import write_text
+from utils.runtime import SCALES, repo_root
+from utils.validate import require
+
+if TYPE_CHECKING:
+    import nbformat
+
+SETUP_TAG = "course-setup"
+MODEL_ID = re.compile(r'"model_id": "([0-9a-f]{32})"')
+
+
+def setup_source() -> str:
+    """The one text of every notebook's first cell."""
+    return (repo_root() / "notebooks" / "setup_cell.py").read_text(encoding="utf-8").rstrip()
+
+
+def all_notebooks() -> list[Path]:
+    """Every committed notebook of the course, in reading order within a chapter."""
+    found = (repo_root() / "notebooks").rglob("*.ipynb")
+    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+
+
+# ---- refreshing stored outputs --------------------------------------------------------------------
+
+
+def refresh(path: Path) -> None:
+    """Run a notebook in its own folder at the cpu scale and write it back.
+
+    A cell that fails raises ``nbclient.exceptions.CellExecutionError`` and the file stays as it was.
+    Raises ``ValueError`` in one line for a file that is no notebook.
+    """
+    import nbclient
+    import nbformat
+
+    notebook = _read(path)
+    for cell in notebook.cells:
+        if SETUP_TAG in cell.metadata.get("tags", []):
+            cell.source = setup_source()
+
+    # Set here and restored by nobody: this module is a command of its own.
+    os.environ.update(COURSE_SCALE="cpu", COURSE_QUIET="1", CUDA_VISIBLE_DEVICES="")
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+
+    # What differs from machine to machine and from run to run is left out or numbered.
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    text = nbformat.writes(notebook)
+    for position, model in enumerate(dict.fromkeys(MODEL_ID.findall(text))):
+        text = text.replace(model, f"{position:032x}")
+    write_text(path, nbformat.writes(nbformat.from_dict(json.loads(text))) + "\n")
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        good = isinstance(notebook.cells, list)
+    except (ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError):
+        notebook, good = None, False  # nbformat has an error for each way in which a file is none
+    require(good, "NOTEBOOK", "a Jupyter notebook (.ipynb)", path.name)
+    assert notebook is not None
+    return notebook
+
+
+def refresh_all(paths: list[Path]) -> None:
+    """Refresh each notebook, after all of them have been looked at: executing takes minutes."""
+    for path in paths:
+        inside = path.is_relative_to(repo_root())
+        require(path.is_file() and inside, "NOTEBOOK", f"a file in {repo_root()}", str(path))
+        _read(path)
+    for path in paths:
+        print(path.relative_to(repo_root()), flush=True)
+        refresh(path)
+
+
+# ---- making records -------------------------------------------------------------------------------
+
+
+def run(path: Path) -> None:
+    """Execute a notebook's code cells in order in this process, figures unseen.
+
+    Raises whatever a cell raises, after naming the cell, and ``ValueError`` for a file without cells.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    cells = _cells(path)
+    names: dict[str, Any] = {"__name__": "__main__", "display": print}
+    here = Path.cwd()
+    os.chdir(path.resolve().parent)
+    try:
+        for number, cell in enumerate(cells):
+            if cell["cell_type"] != "code":
+                continue
+            source = "".join(cell["source"])
+            try:
+                exec(compile(source, f"{path.name}, cell {number}", "exec"), names)
+            except BaseException:
+                print(f"cell {number} of {path.name} failed", file=sys.stderr)
+                raise
+    finally:
+        os.chdir(here)
+
+
+def _cells(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook, read without nbformat."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        good = all({"cell_type", "source"} <= set(cell) for cell in cells)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        cells, good = [], False
+    require(good, "notebook", "a Jupyter notebook (.ipynb)", path.name)
+    return cells
+
+
+# ---- the command line -----------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line, with its two commands."""
+    parser = argparse.ArgumentParser(
+        prog="python -m utils.book.notebooks", description=(__doc__ or "").splitlines()[0]
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    again = commands.add_parser("refresh", help="execute notebooks and write their outputs back")
+    again.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="by default all of them")
+    once = commands.add_parser("run", help="execute one notebook's code cells, for the records they save")
+    once.add_argument("notebook", type=Path, metavar="NOTEBOOK")
+    once.add_argument("--scale", choices=SCALES, default="full")
+    options = parser.parse_args(arguments)
+
+    try:
+        if options.command == "refresh":
+            refresh_all([path.resolve() for path in options.notebooks] or all_notebooks())
+            return
+        if not options.notebook.is_file():
+            parser.error(f"there is no notebook {options.notebook}")
+        _cells(options.notebook)  # here, because an error of a cell is to keep its traceback
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    os.environ["COURSE_SCALE"] = options.scale
+    run(options.notebook)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,0 @@
-"""Many small networks trained at once: a sweep over widths, seeds and weight decays."""
-
-from utils.ensembles.batch import initial_parameters, n_parameters
-from utils.ensembles.sweep import LOSSES, SCHEDULES, Sweep, buckets, train_sweep
-
-__all__ = ["LOSSES", "SCHEDULES", "Sweep", "buckets", "initial_parameters", "n_parameters", "train_sweep"]

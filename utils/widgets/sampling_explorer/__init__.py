@@ -1,0 +1,5 @@
+"""The sampling-explorer explorer: ``widget.mjs`` on the page, ``widget.py`` in a notebook."""
+
+from utils.lazy import exports
+
+__getattr__, __all__ = exports(__name__, {"widget": ["SamplingExplorer"]})

@@ -1,0 +1,1 @@
+"""What the explorers share: the Python base class, joining modules, page elements and controls."""
