@@ -42,7 +42,9 @@ def plain_loop(train, test, seeds, steps: int, device, fused: bool) -> np.ndarra
     for w, width in enumerate(WIDTHS):
         for s, seed in enumerate(seeds):
             X, y, X_test, y_test = (part[s] for part in sets)
-            net = nn.Sequential(nn.Linear(N_FEATURES, width), nn.ReLU(), nn.Linear(width, N_CLASSES))
+            net = nn.Sequential(
+                nn.Linear(N_FEATURES, width), nn.ReLU(), nn.Linear(width, N_CLASSES)
+            )
             start = initial_parameters(width, seed, N_FEATURES, N_CLASSES, w2_scale=0.1)
             with torch.no_grad():
                 for parameter, value in zip(net.parameters(), start.values(), strict=True):
@@ -86,7 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=positive, default=5)
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads (default 1)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--fused", action="store_true", help="give the plain loop torch's fused Adam")
+    parser.add_argument(
+        "--fused", action="store_true", help="give the plain loop torch's fused Adam"
+    )
     args = parser.parse_args(arguments)
     try:
         device, seeds = named_device("device", args.device), range(args.n_seeds)
@@ -109,15 +113,23 @@ def main(arguments: list[str] | None = None) -> None:
         fast.append(timed(together, device))
     gap = np.max(np.abs(fast[-1][1] / slow[-1][1] - 1))
     ratio = [a / b for (a, _), (b, _) in zip(slow, fast, strict=True)]
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "CPU"
+    name = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or "CPU"
+    )
     print(f"device {device} ({name}), {args.threads} CPU thread(s), torch {torch.__version__}")
     print(
         f"{len(WIDTHS) * args.n_seeds} networks, widths 2-256, n = {args.n}, {args.steps} Adam steps, float32"
     )
     for label, runs in (("plain loop", slow), ("together", fast)):
         times = [t for t, _ in runs]
-        print(f"{label:11s} median {statistics.median(times):7.3f} s  ({min(times):.3f}-{max(times):.3f})")
-    print(f"ratio       median {statistics.median(ratio):7.2f} x  ({min(ratio):.2f}-{max(ratio):.2f})")
+        print(
+            f"{label:11s} median {statistics.median(times):7.3f} s  ({min(times):.3f}-{max(times):.3f})"
+        )
+    print(
+        f"ratio       median {statistics.median(ratio):7.2f} x  ({min(ratio):.2f}-{max(ratio):.2f})"
+    )
     print(f"final training losses differ by at most {gap:.1e} (relative)")
 
 

@@ -34,11 +34,15 @@ SIZES = {
 BATCH = {"small": 8, "large": 16}
 
 
-def stepper(model: torch.nn.Module, loss: Callable, ids: torch.Tensor, precision: str) -> Callable[[], None]:
+def stepper(
+    model: torch.nn.Module, loss: Callable, ids: torch.Tensor, precision: str
+) -> Callable[[], None]:
     """One whole training step: forward, backward, clip, update."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     half = (
-        torch.autocast(ids.device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+        torch.autocast(ids.device.type, torch.bfloat16)
+        if precision == "bf16"
+        else contextlib.nullcontext()
     )
 
     def step() -> None:
@@ -52,7 +56,9 @@ def stepper(model: torch.nn.Module, loss: Callable, ids: torch.Tensor, precision
     return step
 
 
-def contestants(config: GPTConfig, ids: torch.Tensor, precision: str) -> dict[str, Callable[[], None]]:
+def contestants(
+    config: GPTConfig, ids: torch.Tensor, precision: str
+) -> dict[str, Callable[[], None]]:
     """The two models with the same weights, each as a step."""
     torch.manual_seed(0)
     ours = GPT(config).to(ids.device).train()
@@ -118,22 +124,30 @@ def main(arguments: list[str] | None = None) -> None:
         for precision in ("fp32", "bf16"):
             config = GPTConfig(style=style, **SIZES[size])
             torch.manual_seed(1)
-            ids = torch.randint(0, config.vocab_size, (batch_size, config.context_length + 1), device=device)
+            ids = torch.randint(
+                0, config.vocab_size, (batch_size, config.context_length + 1), device=device
+            )
             steps = contestants(config, ids, precision)
             seconds: dict[str, list[float]] = {side: [] for side in steps}
             for step in steps.values():
-                clock(step, 3 if device.type == "cuda" else 1, device)  # warm up: memory, and compilation
+                clock(
+                    step, 3 if device.type == "cuda" else 1, device
+                )  # warm up: memory, and compilation
             for i in range(args.rounds):
                 for side in sorted(steps, reverse=bool(i % 2)):
                     seconds[side].append(clock(steps[side], args.repeats, device))
             tokens = batch_size * config.context_length
             speed = {side: tokens / statistics.median(s) for side, s in seconds.items()}
-            ratio = statistics.median(t / o for o, t in zip(seconds["ours"], seconds["theirs"], strict=True))
+            ratio = statistics.median(
+                t / o for o, t in zip(seconds["ours"], seconds["theirs"], strict=True)
+            )
             row = f"{name:<22} {precision:<9} {speed['ours']:>11,.0f} {speed['theirs']:>9,.0f} {ratio:>5.2f}x"
             if peak and precision == "fp32":
                 row += f" {'':>9} {'':>7}"
             elif peak:
-                share = {side: matmul_flops_per_token(config) * s / peak for side, s in speed.items()}
+                share = {
+                    side: matmul_flops_per_token(config) * s / peak for side, s in speed.items()
+                }
                 row += f" {share['ours']:>9.0%} {share['theirs']:>7.0%}"
             if precision == "fp32":
                 base = speed

@@ -88,7 +88,9 @@ def moves(page: Page, n: int) -> None:
         ("input to painted", [t[1] for t in times], "target 34"),
         ("doing nothing", [t[1] for t in idle], ""),
     ):
-        print(f"  {name:18} p50 {statistics.median(values):6.2f} ms   p95 {p95(values):6.2f} ms   {target}")
+        print(
+            f"  {name:18} p50 {statistics.median(values):6.2f} ms   p95 {p95(values):6.2f} ms   {target}"
+        )
     parts = ", ".join(f"{part.lower()} {1000 * t:.2f}" for part, t in spent.items())
     print(f"  processor time     mean {1000 * sum(spent.values()):4.2f} ms a move ({parts})")
 
@@ -120,7 +122,9 @@ def writing(page: Page, tokens: int, runs: int) -> None:
         written = page.locator(".cw-text span").count() - 1  # the first is the prompt
         rates.append(1000 * written / milliseconds)
     spread = f"{min(rates):.0f} to {max(rates):.0f}"
-    print(f"  writing            median {statistics.median(rates):.0f} tokens/s ({spread})   target 60")
+    print(
+        f"  writing            median {statistics.median(rates):.0f} tokens/s ({spread})   target 60"
+    )
 
 
 def main() -> None:

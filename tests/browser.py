@@ -34,7 +34,9 @@ def serve(folder: Path) -> Iterator[str]:
             pass
 
         def do_GET(self) -> None:
-            if self.path == "/favicon.ico":  # a browser asks for it unbidden; its absence is no error
+            if (
+                self.path == "/favicon.ico"
+            ):  # a browser asks for it unbidden; its absence is no error
                 self.send_response(204)
                 self.end_headers()
             else:
@@ -60,7 +62,9 @@ class Watch:
         page.on("request", self._request)
         page.on("response", self._response)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on(
+            "console", lambda message: message.type == "error" and self.errors.append(message.text)
+        )
 
     def _request(self, request) -> None:
         address = urlsplit(request.url)

@@ -56,9 +56,18 @@ def visit(chromium):
 
     opened = []
 
-    def go(url: str, *, width: int = 1280, dark: bool = False, wait: str = "[data-afm-ready]", **options):
+    def go(
+        url: str,
+        *,
+        width: int = 1280,
+        dark: bool = False,
+        wait: str = "[data-afm-ready]",
+        **options,
+    ):
         theme = "dark" if dark else "light"
-        page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=theme, **options)
+        page = chromium.new_page(
+            viewport={"width": width, "height": 900}, color_scheme=theme, **options
+        )
         opened.append((page, Watch(page)))
         page.goto(url)
         page.wait_for_selector(wait)
@@ -78,7 +87,9 @@ def archive(tmp_path_factory) -> Path:
     with tarfile.open(path, "w:gz") as tar:
         for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
             labels = rng.permutation(10).astype(np.uint8)
-            pixels = np.clip(labels[:, None] * 25 + rng.integers(0, 10, (10, 3072)), 0, 255).astype(np.uint8)
+            pixels = np.clip(labels[:, None] * 25 + rng.integers(0, 10, (10, 3072)), 0, 255).astype(
+                np.uint8
+            )
             raw = np.concatenate([labels[:, None], pixels], 1).tobytes()
             member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
             member.size = len(raw)

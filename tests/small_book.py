@@ -75,11 +75,19 @@ def widget_book(folder: Path, pages: dict[str, str]) -> Path:
 def notebook(*cells: dict) -> str:
     """A notebook of ``cells``, as text."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return json.dumps({"cells": list(cells), "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps(
+        {"cells": list(cells), "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 def code_cell(id: str, *outputs: dict, metadata: dict | None = None) -> dict:
     """An executed code cell whose outputs hold ``outputs`` (MIME type to data)."""
     shown = [{"output_type": "display_data", "data": data, "metadata": {}} for data in outputs]
-    cell = {"cell_type": "code", "id": id, "metadata": metadata or {}, "source": "x", "execution_count": 1}
+    cell = {
+        "cell_type": "code",
+        "id": id,
+        "metadata": metadata or {},
+        "source": "x",
+        "execution_count": 1,
+    }
     return {**cell, "outputs": shown}

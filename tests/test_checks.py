@@ -51,17 +51,32 @@ def test_bad_arguments_are_named():
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        (lambda: check("x", 5.0, np.inf, rtol=0.1), "expected value of 'x' must be finite, got inf"),
+        (
+            lambda: check("x", 5.0, np.inf, rtol=0.1),
+            "expected value of 'x' must be finite, got inf",
+        ),
         (lambda: check("x", [1.0, 1.0], [1.0, np.nan]), r"expected value of 'x' must be finite"),
-        (lambda: check("x", 5.0, None), "expected value of 'x' must be at least one number, got None"),
+        (
+            lambda: check("x", 5.0, None),
+            "expected value of 'x' must be at least one number, got None",
+        ),
         (
             lambda: check("x", [[1, 2], [1, 2]], [1, 2]),
             r"expected value of 'x' must be one number or of shape \(2, 2\), got an array of shape \(2,\)",
         ),
-        (lambda: check("x", 1, [1, 1]), r"expected value of 'x' must be one number or of shape \(\), got"),
-        (lambda: check_at_least("x", 1, -np.inf), r"bound must be a number in \(-inf, inf\), got -inf"),
+        (
+            lambda: check("x", 1, [1, 1]),
+            r"expected value of 'x' must be one number or of shape \(\), got",
+        ),
+        (
+            lambda: check_at_least("x", 1, -np.inf),
+            r"bound must be a number in \(-inf, inf\), got -inf",
+        ),
         (lambda: check_at_most("x", 1, "2"), "bound must be a number in .*, got '2'"),
-        (lambda: check_at_most("x", 1, np.ones(2)), r"bound must be .*, got an array of shape \(2,\)"),
+        (
+            lambda: check_at_most("x", 1, np.ones(2)),
+            r"bound must be .*, got an array of shape \(2,\)",
+        ),
         (lambda: check_between("x", 1, 0, 1j), r"high must be a number in \(-inf, inf\), got 1j"),
         (lambda: check_between("x", 1, np.nan, 1), "low must be a number in .*, got nan"),
         *(
@@ -79,7 +94,10 @@ def test_bad_arguments_are_named():
             )
         ),
         *(
-            (lambda value=value: glue("x", value), r"value of 'x' must be a number in \(-inf, inf\)")
+            (
+                lambda value=value: glue("x", value),
+                r"value of 'x' must be a number in \(-inf, inf\)",
+            )
             for value in (None, "1", 1j, [1.0], np.inf)
         ),
     ],
@@ -102,7 +120,9 @@ def test_every_precision_is_compared_in_float64():
 
 def test_glue_stores_value_and_tolerance_and_logs_the_fresh_one(tmp_path, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, **kw: shown.append((data, kw["metadata"])))
+    monkeypatch.setattr(
+        "IPython.display.display", lambda data, **kw: shown.append((data, kw["metadata"]))
+    )
     monkeypatch.setenv("COURSE_GLUE_LOG", str(tmp_path / "log"))
     glue("dd_x", np.float32(0.5), rtol=0.1)
     data, metadata = shown[0]

@@ -12,7 +12,9 @@ from utils.book import notebooks
 
 def test_a_record_comes_back_with_its_provenance(tmp_path):
     path = tmp_path / "run.json"
-    records.save(path, {"curve": np.array([0.5, 0.25])}, started=time.time(), seeds=[0, 1], archive="abc")
+    records.save(
+        path, {"curve": np.array([0.5, 0.25])}, started=time.time(), seeds=[0, 1], archive="abc"
+    )
     record = records.load(path)
     assert record.data == {"curve": [0.5, 0.25]}
     assert record.provenance["seeds"] == [0, 1]
@@ -24,7 +26,9 @@ def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "run.json"
     records.save(path, {"x": 1}, started=time.time())
     before = path.read_bytes()
-    monkeypatch.setattr(files.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(
+        files.os, "replace", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
     with pytest.raises(OSError, match="No space left"):
         records.save(path, {"x": 2}, started=time.time())
     assert path.read_bytes() == before
@@ -54,7 +58,8 @@ def test_the_limit_is_that_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"data": {}', b"\xff\xfe", b"[]", b"[" * 100_000, b'{"data": 1, "provenance": 2}', b"{}"]
+    "content",
+    [b'{"data": {}', b"\xff\xfe", b"[]", b"[" * 100_000, b'{"data": 1, "provenance": 2}', b"{}"],
 )
 def test_a_corrupt_record_or_notebook_is_one_clear_line(tmp_path, content, capsys):
     path = tmp_path / "r.json"
@@ -64,7 +69,10 @@ def test_a_corrupt_record_or_notebook_is_one_clear_line(tmp_path, content, capsy
     assert "\n" not in str(error.value)
     with pytest.raises(SystemExit):
         notebooks.main(["run", str(path)])
-    assert "error: notebook must be a Jupyter notebook (.ipynb), got 'r.json'" in capsys.readouterr().err
+    assert (
+        "error: notebook must be a Jupyter notebook (.ipynb), got 'r.json'"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_place_that_cannot_be_written_is_told_beforehand(tmp_path, monkeypatch):
@@ -95,7 +103,9 @@ def test_missing_and_corrupt_records(tmp_path):
         records.load(tmp_path / "r.json")
 
 
-def test_run_executes_code_cells_in_order_and_in_the_notebooks_folder(tmp_path, monkeypatch, capsys):
+def test_run_executes_code_cells_in_order_and_in_the_notebooks_folder(
+    tmp_path, monkeypatch, capsys
+):
     monkeypatch.setenv("COURSE_SCALE", "cpu")  # restored afterwards: main() sets it
     cells = [
         {"cell_type": "code", "source": ["x = 2\n", "import os"]},

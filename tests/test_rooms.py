@@ -11,7 +11,11 @@ from utils.runtime import repo_root
 def imports(path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "utils":
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.split(".")[0] == "utils"
+        ):
             parts = node.module.split(".")
             found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
     return found
@@ -46,14 +50,25 @@ def test_a_room_imports_only_earlier_ones():
 def test_nothing_can_load_a_pickle():
     for path in (path for paths in rooms().values() for path in paths):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = {a.name for a in node.names} if isinstance(node, ast.Import | ast.ImportFrom) else set()
+            names = (
+                {a.name for a in node.names}
+                if isinstance(node, ast.Import | ast.ImportFrom)
+                else set()
+            )
             assert not names & {"pickle", "joblib", "dill"}, path.name
             if isinstance(node, ast.Call):
                 assert ast.unparse(node.func) != "torch.load", path.name
                 allowed = [k.value for k in node.keywords if k.arg == "allow_pickle"]
-                assert all(isinstance(v, ast.Constant) and v.value is False for v in allowed), path.name
+                assert all(isinstance(v, ast.Constant) and v.value is False for v in allowed), (
+                    path.name
+                )
 
 
 def test_rooms_stay_small():
-    large = {p.name: n for ps in rooms().values() for p in ps if (n := len(p.read_text().splitlines())) > 400}
+    large = {
+        p.name: n
+        for ps in rooms().values()
+        for p in ps
+        if (n := len(p.read_text().splitlines())) > 400
+    }
     assert large == {}

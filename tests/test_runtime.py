@@ -21,7 +21,9 @@ def test_scale_follows_the_environment(monkeypatch):
 
 def test_unknown_scale_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("COURSE_SCALE", "huge")
-    with pytest.raises(ValueError, match="COURSE_SCALE must be one of 'cpu', 'colab', 'full', got 'huge'"):
+    with pytest.raises(
+        ValueError, match="COURSE_SCALE must be one of 'cpu', 'colab', 'full', got 'huge'"
+    ):
         runtime.scale()
 
 
@@ -37,7 +39,9 @@ def test_asking_for_a_device_that_is_not_there(monkeypatch):
 @pytest.mark.parametrize("asked", ["foo", "cuda:99", "meta", 1.5, None])
 def test_a_device_by_name_is_here_or_refused(asked):
     assert runtime.named_device("device", "cpu") == torch.device("cpu")
-    with pytest.raises(ValueError, match=r"^device must be a device of this machine \(cpu") as error:
+    with pytest.raises(
+        ValueError, match=r"^device must be a device of this machine \(cpu"
+    ) as error:
         runtime.named_device("device", asked)
     assert "\n" not in str(error.value)
 

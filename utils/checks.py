@@ -66,9 +66,16 @@ def check(name: str, value: Any, expected: Any, *, rtol: float = 0.0, atol: floa
     # Broadcasting would compare each entry with several, and pass or fail for the wrong reason.
     fits = target.size == 1 or target.shape == measured.shape
     require(fits, f"expected value of {name!r}", f"one number or of shape {measured.shape}", target)
-    margin = "".join(f", {k} {v:g}" for k, v in (("within", atol), ("within a relative", rtol)) if v)
+    margin = "".join(
+        f", {k} {v:g}" for k, v in (("within", atol), ("within a relative", rtol)) if v
+    )
     shown = f"{target.item():.12g}" if target.size == 1 else f"the {target.size} expected values"
-    _settle(name, np.abs(measured - target) <= atol + rtol * np.abs(target), f"= {shown}{margin}", measured)
+    _settle(
+        name,
+        np.abs(measured - target) <= atol + rtol * np.abs(target),
+        f"= {shown}{margin}",
+        measured,
+    )
 
 
 def check_at_least(name: str, value: Any, bound: float) -> None:
@@ -101,7 +108,9 @@ def glue(name: str, value: float, *, rtol: float = 0.0, atol: float = 0.0) -> No
     """
     from IPython.display import display
 
-    with contextlib.suppress(TypeError, ValueError, RuntimeError):  # what is no number, `number` refuses
+    with contextlib.suppress(
+        TypeError, ValueError, RuntimeError
+    ):  # what is no number, `number` refuses
         value = value if isinstance(value, str | bytes) else float(value)
     value = float(f"{number(f'value of {name!r}', value):.12g}")
     stored = {"value": value, "rtol": number("rtol", rtol, 0.0), "atol": number("atol", atol, 0.0)}

@@ -11,7 +11,9 @@ from importlib import import_module
 from typing import Any
 
 
-def exports(room: str, names: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], Any], list[str]]:
+def exports(
+    room: str, names: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], list[str]]:
     """A module's ``__getattr__`` and ``__all__`` for ``names``: each file of the room and what it gives.
 
     >>> __getattr__, __all__ = exports("utils.models", {"budget": ["Shape"], "gpt": ["GPT"]})

@@ -61,7 +61,13 @@ def figure(columns: int = 1, rows: int = 1, **options) -> tuple[Figure, Axes | n
 
 
 def band(
-    ax: Axes, x: np.ndarray, runs: np.ndarray, label: str, *, color: str | None = None, style: str = "o-"
+    ax: Axes,
+    x: np.ndarray,
+    runs: np.ndarray,
+    label: str,
+    *,
+    color: str | None = None,
+    style: str = "o-",
 ):
     """Draw the mean over seeds as a line and the range from least to greatest as a band.
 

@@ -104,14 +104,25 @@ def load(name: str | Path) -> Record:
     """Read a record. Raises ``FileNotFoundError`` or ``ValueError``, each in one clear line."""
     path = name if isinstance(name, Path) else path_of(name)
     if not path.is_file():
-        raise FileNotFoundError(f"record {name} has not been made yet: there is no {path.name} in records/")
+        raise FileNotFoundError(
+            f"record {name} has not been made yet: there is no {path.name} in records/"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         record = Record(data=content["data"], provenance=content["provenance"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:  # ValueError: no JSON, or no UTF-8
-        raise ValueError(f"record {name} is not a readable record: {type(error).__name__} {error}") from None
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ) as error:  # ValueError: no JSON, or no UTF-8
+        raise ValueError(
+            f"record {name} is not a readable record: {type(error).__name__} {error}"
+        ) from None
     if not (isinstance(record.data, dict) and isinstance(record.provenance, dict)):
-        raise ValueError(f"record {name} is not a readable record: data and provenance must be objects")
+        raise ValueError(
+            f"record {name} is not a readable record: data and provenance must be objects"
+        )
     return record
 
 
@@ -132,7 +143,9 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise OSError(f"out must be a file that can be written, got {path}: {error.strerror}") from None
+        raise OSError(
+            f"out must be a file that can be written, got {path}: {error.strerror}"
+        ) from None
 
 
 def _text(content: Any) -> str:

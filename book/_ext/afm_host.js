@@ -9,15 +9,24 @@
   const text = (selector, root = document) => root.querySelector(selector)?.textContent;
 
   class Model {
-    #state; #callbacks = new Map(); #onSave;
-    constructor(state, onSave) { this.#state = new Map(Object.entries(state)); this.#onSave = onSave; }
-    get(key) { return this.#state.get(key); }
+    #state;
+    #callbacks = new Map();
+    #onSave;
+    constructor(state, onSave) {
+      this.#state = new Map(Object.entries(state));
+      this.#onSave = onSave;
+    }
+    get(key) {
+      return this.#state.get(key);
+    }
     set(key, value) {
       if (Object.is(this.get(key), value)) return;
       this.#state.set(key, value);
       for (const event of [`change:${key}`, "change"]) this.fire(event, value);
     }
-    fire(event, value) { for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback(this, value); }
+    fire(event, value) {
+      for (const callback of [...(this.#callbacks.get(event) ?? [])]) callback(this, value);
+    }
     on(event, callback) {
       if (!this.#callbacks.has(event)) this.#callbacks.set(event, new Set());
       this.#callbacks.get(event).add(callback);
@@ -27,7 +36,9 @@
       else if (event) this.#callbacks.delete(event);
       else this.#callbacks.clear();
     }
-    save_changes() { this.#onSave(this); }
+    save_changes() {
+      this.#onSave(this);
+    }
     send() {}
   }
 
@@ -36,7 +47,9 @@
     const [target, query] = location.hash.slice(1).split("?");
     if (target !== id) return null;
     return [...new URLSearchParams(query ?? "")].map(([key, value]) => {
-      try { value = JSON.parse(value); } catch { /* a bare word is a string */ }
+      try {
+        value = JSON.parse(value);
+      } catch { /* a bare word is a string */ }
       return [key, typeof value === "object" ? null : value];
     });
   }
@@ -52,7 +65,8 @@
   }
 
   async function mount(node) {
-    const record = node.dataset.afmRecord && text(`script[data-afm-record-file="${node.dataset.afmRecord}"]`);
+    const record = node.dataset.afmRecord &&
+      text(`script[data-afm-record-file="${node.dataset.afmRecord}"]`);
     const initial = { ...JSON.parse(record || "{}"), ...JSON.parse(text("script", node) || "{}") };
     const module = await load(node.dataset.afm);
     const widget = typeof module.default === "function" ? await module.default() : module.default;
@@ -65,8 +79,11 @@
       clearTimeout(timer);
       timer = setTimeout(() => {
         const query = new URLSearchParams();
-        for (const key of linkable)
-          if ((model.get(key) ?? null) !== (initial[key] ?? null)) query.set(key, model.get(key) ?? "null");
+        for (const key of linkable) {
+          if ((model.get(key) ?? null) !== (initial[key] ?? null)) {
+            query.set(key, model.get(key) ?? "null");
+          }
+        }
         history.replaceState(history.state, "", `#${node.id}?${query}`.replace(/\?$/, ""));
       }, 300);
     };
@@ -92,9 +109,10 @@
     });
   }
 
-  for (const node of document.querySelectorAll("[data-afm]"))
+  for (const node of document.querySelectorAll("[data-afm]")) {
     mount(node).catch((error) => {
       node.append(`This explorer could not start: ${error.message}`);
       console.error(error);
     });
+  }
 })();

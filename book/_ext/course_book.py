@@ -52,7 +52,10 @@ def drop_buttons_without_address(app: Sphinx, config: Config) -> None:
 # What to look for in a finished page, and what ought to stand there.
 REPAIRS = (
     # The arrow that unfolds a chapter in the sidebar has no text.
-    ('<summary><span class="toctree-toggle"', '<summary aria-label="Sections"><span class="toctree-toggle"'),
+    (
+        '<summary><span class="toctree-toggle"',
+        '<summary aria-label="Sections"><span class="toctree-toggle"',
+    ),
     # The outline beside the text follows the scrolling only if the browser's script can find it: the
     # theme names a class that it no longer uses, and the script then trips over every other link.
     ('data-bs-target=".bd-toc-nav"', 'data-bs-target=".page-toc"'),

@@ -47,7 +47,9 @@ class WidgetError(SphinxError):
     category = "Widget"
 
 
-def mount_html(name: str, state: dict[str, Any], label: str, *, id: str = "", record: str = "") -> str:
+def mount_html(
+    name: str, state: dict[str, Any], label: str, *, id: str = "", record: str = ""
+) -> str:
     """The element that the host script looks for; ``utils.widgets.shared.base`` writes the same."""
     body = json.dumps(state).replace("<", "\\u003c")
     marks = f' id="{html.escape(id or name.replace("_", "-"))}" data-afm="{html.escape(name)}"'
@@ -79,7 +81,9 @@ class AnyWidget(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        where = f"{self.env.doc2path(self.env.docname)}:{self.lineno}: anywidget {self.arguments[0]}"
+        where = (
+            f"{self.env.doc2path(self.env.docname)}:{self.lineno}: anywidget {self.arguments[0]}"
+        )
         files = {}
         for key, argument in (("esm", self.arguments[0]), ("css", self.options.get("css"))):
             if argument:
@@ -107,7 +111,9 @@ class AnyWidget(SphinxDirective):
         if not isinstance(state, dict):
             raise WidgetError(f"{where}: the body must be a JSON object")
         if not (label := self.options.get("label")):
-            raise WidgetError(f"{where}: ':label:' is missing (what a screen reader calls the widget)")
+            raise WidgetError(
+                f"{where}: ':label:' is missing (what a screen reader calls the widget)"
+            )
         node = anywidget(state=state, label=label, record=record, live=live, **files)
         node["module"] = name
         self.add_name(node)
@@ -172,9 +178,13 @@ def assets(body: str, source: Path, given: dict[str, dict[str, Path]]) -> str:
         data = json.loads(_inline(path, "script"))
         data = data["data"] if "provenance" in data else data  # what utils.records wrote
         text = json.dumps(data, separators=(",", ":"))
-        modules.append(f'<script type="application/json" data-afm-record-file="{record}">{text}</script>')
+        modules.append(
+            f'<script type="application/json" data-afm-record-file="{record}">{text}</script>'
+        )
     host = _inline(HOST, "script")
-    return "\n".join([f"<style>{chr(10).join(styles)}</style>", *modules, f"<script>{host}</script>"])
+    return "\n".join(
+        [f"<style>{chr(10).join(styles)}</style>", *modules, f"<script>{host}</script>"]
+    )
 
 
 def add_assets(app, pagename: str, templatename: str, context: dict[str, Any], doctree) -> None:
@@ -189,7 +199,11 @@ def add_assets(app, pagename: str, templatename: str, context: dict[str, Any], d
 
 def setup(app) -> dict[str, Any]:
     app.add_node(
-        anywidget, html=(visit_html, None), text=(visit_text, None), latex=(skip, None), man=(skip, None)
+        anywidget,
+        html=(visit_html, None),
+        text=(visit_text, None),
+        latex=(skip, None),
+        man=(skip, None),
     )
     app.add_directive("anywidget", AnyWidget)
     app.connect("html-page-context", add_assets)

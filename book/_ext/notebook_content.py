@@ -46,7 +46,9 @@ def find_cell(notebook: dict[str, Any], name: str) -> dict[str, Any]:
     Raises ``NotebookContentError`` when there is none, or more than one.
     """
     cells = notebook.get("cells", [])
-    found = [cell for cell in cells if name in (cell.get("id"), cell.get("metadata", {}).get("name"))]
+    found = [
+        cell for cell in cells if name in (cell.get("id"), cell.get("metadata", {}).get("name"))
+    ]
     if len(found) != 1:
         known = ", ".join(str(c.get("id")) for c in cells if _pngs(c)) or "none"
         count = "no cell" if not found else f"{len(found)} cells"
@@ -69,7 +71,9 @@ def figure_of(cell: dict[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
     alt = cell.get("metadata", {}).get("mystnb", {}).get("image", {}).get("alt", "")
     # A path or a file name is what Sphinx falls back to; it tells a listener nothing.
     if not isinstance(alt, str) or not alt.strip() or re.fullmatch(r"\S+", alt.strip()):
-        raise NotebookContentError(f"the cell's metadata.mystnb.image.alt is not a description: {alt!r}")
+        raise NotebookContentError(
+            f"the cell's metadata.mystnb.image.alt is not a description: {alt!r}"
+        )
     data = images[0]["data"]["image/png"]
     text = "".join(data) if isinstance(data, list) else data
     return base64.b64decode(text), alt.strip(), images[0].get("metadata", {}).get("image/png", {})
@@ -81,7 +85,8 @@ class NotebookFigure(Figure):
     required_arguments = 1
     has_content = True
     option_spec = {  # noqa: RUF012  (docutils reads a plain class attribute)
-        key: Figure.option_spec[key] for key in ("name", "width", "align", "class", "figclass", "figwidth")
+        key: Figure.option_spec[key]
+        for key in ("name", "width", "align", "class", "figclass", "figwidth")
     }
 
     def run(self) -> list[nodes.Node]:
@@ -97,16 +102,22 @@ class NotebookFigure(Figure):
             png, alt, meta = figure_of(find_cell(_read_json(Path(absolute)), cell))
         except NotebookContentError as error:
             where = f"{env.doc2path(env.docname)}:{self.lineno}"
-            raise NotebookContentError(f"{where}: notebook-figure {self.arguments[0]}: {error}") from None
+            raise NotebookContentError(
+                f"{where}: notebook-figure {self.arguments[0]}: {error}"
+            ) from None
         # Beside the doctrees, as myst-nb does: Sphinx copies an image only from a file.
         folder = Path(env.app.doctreedir).parent / "notebook_figures"
         name = "-".join((*Path(rel).with_suffix("").parts[-2:], re.sub(r"[^\w.-]", "_", cell)))
         file = folder / f"{name}.png"
         _write_if_changed(file, png)
-        self.arguments[0] = Path(os.path.relpath(file, Path(env.doc2path(env.docname)).parent)).as_posix()
+        self.arguments[0] = Path(
+            os.path.relpath(file, Path(env.doc2path(env.docname)).parent)
+        ).as_posix()
         self.options["alt"] = alt
         if "width" in meta:  # a retina figure states the width that it was drawn for
-            self.options.setdefault("width", directives.length_or_percentage_or_unitless(str(meta["width"])))
+            self.options.setdefault(
+                "width", directives.length_or_percentage_or_unitless(str(meta["width"]))
+            )
         return super().run()
 
 
@@ -145,7 +156,9 @@ def record_value(root: Path, text: str) -> str:
             value = value[int(key)] if isinstance(value, list) else value[key]
         except (KeyError, IndexError, TypeError, ValueError):
             at = ".".join(walked) or "the top"
-            keys = ", ".join(map(str, value)) if isinstance(value, dict) else f"{type(value).__name__}"
+            keys = (
+                ", ".join(map(str, value)) if isinstance(value, dict) else f"{type(value).__name__}"
+            )
             raise NotebookContentError(f"no {key!r} at {at} (there: {keys[:200]})") from None
         walked.append(key)
     if isinstance(value, bool | dict | list) or value is None:

@@ -43,14 +43,23 @@ from utils.training.config import TrainState
 from utils.training.loop import evaluate
 from utils.validate import integer, require
 
-PROMPT, SAMPLES, SUBSET = 32, 32, 128  # tokens of a prompt; texts a temperature; windows of the quick measure
+PROMPT, SAMPLES, SUBSET = (
+    32,
+    32,
+    128,
+)  # tokens of a prompt; texts a temperature; windows of the quick measure
 TEMPERATURES = (0.8, 1.0)
 
 
 @torch.no_grad()
 def sample(model: GPT, prompts: Tensor, n: int, temperature: float, seed: int = 0) -> Tensor:
     """Continue ``prompts`` (B, T) by ``n`` tokens drawn at ``temperature``; returns the (B, n) new ones."""
-    draw, cache, new, out = torch.Generator().manual_seed(seed), KVCache(model, len(prompts)), prompts, []
+    draw, cache, new, out = (
+        torch.Generator().manual_seed(seed),
+        KVCache(model, len(prompts)),
+        prompts,
+        [],
+    )
     for _ in range(n):
         p = torch.softmax(model(new, cache=cache)[:, -1] / temperature, dim=-1)  # (B, V)
         new = torch.multinomial(p, 1, generator=draw)
@@ -100,7 +109,9 @@ def measure_samples(
     windows = np.stack([validation[s : s + T] for s in starts]).astype(np.int64)  # (SAMPLES, T)
     texts = {"held-out text": windows[:, PROMPT:]}
     for t in TEMPERATURES:
-        texts[f"T = {t:g}"] = sample(model, torch.from_numpy(windows[:, :PROMPT]), T - PROMPT, t).numpy()
+        texts[f"T = {t:g}"] = sample(
+            model, torch.from_numpy(windows[:, :PROMPT]), T - PROMPT, t
+        ).numpy()
     result = {}
     for name, ids in texts.items():
         decoded = [tokenizer.decode(row.tolist()) for row in ids]
@@ -130,7 +141,8 @@ def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return next(
-        (s.partition(":")[2].strip() for s in lines if s.startswith("model name")), platform.machine()
+        (s.partition(":")[2].strip() for s in lines if s.startswith("model name")),
+        platform.machine(),
     )
 
 
@@ -147,7 +159,13 @@ def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "")
         write_json(part / "card.json", card)
         write_whole(part / "README.md", readme(card).encode())
         folder.mkdir(parents=True, exist_ok=True)
-        for file in ("model.safetensors", "config.json", "tokenizer.json", "README.md", "card.json"):
+        for file in (
+            "model.safetensors",
+            "config.json",
+            "tokenizer.json",
+            "README.md",
+            "card.json",
+        ):
             os.replace(part / file, folder / file)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -157,7 +175,9 @@ def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "")
 def _measured(name: str, corpus: Path, work: Path, folder: Path, note: str) -> dict[str, Any]:
     """Store weights and tokenizer under ``folder``, and measure them."""
     digest = prepared(corpus, work)
-    require(digest is not None, "work", "a folder prepared by experiments.course_gpt.train", str(work))
+    require(
+        digest is not None, "work", "a folder prepared by experiments.course_gpt.train", str(work)
+    )
     recipe, books = RECIPES[name], read_books(corpus)
     tokens, validation = (open_tokens(work / f"{part}.npy") for part in (name, "validation"))
     for part, ids in ((name, tokens), ("validation", validation)):
@@ -172,7 +192,10 @@ def _measured(name: str, corpus: Path, work: Path, folder: Path, note: str) -> d
     same = fixed.get("model") == asdict(recipe.gpt) and fixed.get("n_tokens") == len(tokens)
     same = same and fixed.get("tokens", "") in ("", tokens_digest(tokens))
     require(
-        same, path.name, f"a checkpoint of {name} on the tokens of {work}", "another model or other tokens"
+        same,
+        path.name,
+        f"a checkpoint of {name} on the tokens of {work}",
+        "another model or other tokens",
     )
     integer("batch_size", fixed.get("batch_size"), 1)
     save_pretrained(model, folder, torch.float16)
@@ -202,7 +225,9 @@ def _measured(name: str, corpus: Path, work: Path, folder: Path, note: str) -> d
             "hardware": gpu or f"CPU ({_cpu()})",
             "note": note,
             "decay_from_step": state["decay_start"],
-            "settings": {k: v for k, v in fixed.items() if k not in ("model", "n_tokens", "tokens", "steps")},
+            "settings": {
+                k: v for k, v in fixed.items() if k not in ("model", "n_tokens", "tokens", "steps")
+            },
             "torch": torch.__version__,
             "date": datetime.now(UTC).date().isoformat(),
             "history": state["history"],
@@ -233,7 +258,9 @@ def _measured(name: str, corpus: Path, work: Path, folder: Path, note: str) -> d
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.course_gpt.card", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.course_gpt.card", description=__doc__
+    )
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder that holds the checkpoint")
     parser.add_argument("--name", choices=RECIPES, default="course_gpt")
@@ -246,7 +273,9 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, OSError, MemoryError) as error:
         parser.error(str(error))
     e = card["evaluation"]
-    print(f"{args.name}: {e['nats_per_token']:.4f} nats a token, {e['bits_per_byte']:.4f} bits a byte")
+    print(
+        f"{args.name}: {e['nats_per_token']:.4f} nats a token, {e['bits_per_byte']:.4f} bits a byte"
+    )
 
 
 if __name__ == "__main__":

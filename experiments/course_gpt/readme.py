@@ -84,8 +84,14 @@ def readme(card: dict[str, Any]) -> str:
     """The model card in Markdown: every number in it comes from ``card``."""
     t, e, d = card["training"], card["evaluation"], card["data"]
     finished = "The run is finished: its learning rate has decayed to zero."
-    snapshot = "**A snapshot of a run that goes on**, taken before it was finished: a later one is better."
-    decay = "(not begun yet)" if t["decay_from_step"] is None else f"from step {t['decay_from_step']:,} on"
+    snapshot = (
+        "**A snapshot of a run that goes on**, taken before it was finished: a later one is better."
+    )
+    decay = (
+        "(not begun yet)"
+        if t["decay_from_step"] is None
+        else f"from step {t['decay_from_step']:,} on"
+    )
     loss = []
     for name, r in {"this model": e, **card["baselines"]}.items():
         nats = "" if r["nats_per_token"] is None else f"{r['nats_per_token']:.3f}"

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from utils.data.books import encode_books, halves, open_tokens, read_books, train_tokenizer, write_tokens
+from utils.data.books import (
+    encode_books,
+    halves,
+    open_tokens,
+    read_books,
+    train_tokenizer,
+    write_tokens,
+)
 from utils.data.fetch import file_sha256
 from utils.files import write_whole
 from utils.models.gpt import GPT, GPTConfig
@@ -51,7 +58,12 @@ def prepared(corpus: Path, work: Path) -> str | None:
         same = json.loads(stamp.read_text(encoding="utf-8"))["sha256"] == digest
     except (ValueError, KeyError, TypeError):
         same = False
-    require(same, "corpus", f"the one that {work} was prepared from (or take another --work)", corpus.name)
+    require(
+        same,
+        "corpus",
+        f"the one that {work} was prepared from (or take another --work)",
+        corpus.name,
+    )
     return digest
 
 
@@ -72,7 +84,10 @@ def prepare(corpus: Path, work: Path) -> None:
     tokenizer = train_tokenizer((b.text for b in texts["course_gpt"]), size)
     found = tokenizer.get_vocab_size()
     require(
-        found == size, "corpus", f"large enough for a vocabulary of {size}", f"{corpus.name} with {found}"
+        found == size,
+        "corpus",
+        f"large enough for a vocabulary of {size}",
+        f"{corpus.name} with {found}",
     )
     tokens = {name: encode_books(tokenizer, part) for name, part in texts.items()}
     for name in (
@@ -127,12 +142,20 @@ def _moment(clock: str) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.course_gpt.train", description=__doc__)
-    parser.add_argument("--corpus", type=Path, required=True, help="books as JSON lines (plain, .gz or .xz)")
-    parser.add_argument("--work", type=Path, required=True, help="folder for tokens and checkpoints")
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.course_gpt.train", description=__doc__
+    )
+    parser.add_argument(
+        "--corpus", type=Path, required=True, help="books as JSON lines (plain, .gz or .xz)"
+    )
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder for tokens and checkpoints"
+    )
     parser.add_argument("--name", choices=RECIPES, default="course_gpt")
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--until", help="end about this time of day (HH:MM, UTC), with the decay before it")
+    parser.add_argument(
+        "--until", help="end about this time of day (HH:MM, UTC), with the decay before it"
+    )
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--decay", type=float, default=0.4)

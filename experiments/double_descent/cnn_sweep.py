@@ -107,7 +107,9 @@ class Images:
         pixels = split.x_train.transpose(1, 0, 2, 3).reshape(3, -1) / 255.0
         mean, std = (torch.tensor(a, **to).view(3, 1, 1) for a in (pixels.mean(1), pixels.std(1)))
         parts = (split.x_train, split.x_test)
-        self.x_train, self.x_test = ((torch.as_tensor(x).to(**to) / 255 - mean) / std for x in parts)
+        self.x_train, self.x_test = (
+            (torch.as_tensor(x).to(**to) / 255 - mean) / std for x in parts
+        )
         self.y_train, self.y_test = (
             torch.as_tensor(y, device=device()) for y in (split.y_train, split.y_test)
         )
@@ -146,7 +148,9 @@ def train_network(
     shuffle = torch.Generator(device()).manual_seed(seed)
     optimizer = torch.optim.Adam(net.parameters(), settings.lr, fused=device().type == "cuda")
     first = max(1, settings.steps // 1000)
-    marks = set(np.geomspace(first, settings.steps, settings.n_evaluations).round().astype(int).tolist())
+    marks = set(
+        np.geomspace(first, settings.steps, settings.n_evaluations).round().astype(int).tolist()
+    )
     size = sum(parameter.numel() for parameter in net.parameters())
     run: dict[str, Any] = {"width": width, "seed": seed, "n_parameters": size, "finished": False}
     run |= {"steps": [], "epochs": [], "train_error": [], "test_error": []}
@@ -201,7 +205,9 @@ def sweep(
     split = cifar10(settings.n_train, settings.label_noise, 0, settings.n_test, archive)
     images = Images(split)
     wanted = {**asdict(settings), "n_train": len(split.y_train), "n_test": len(split.y_test)}
-    wanted = {key: list(value) if isinstance(value, tuple) else value for key, value in wanted.items()}
+    wanted = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in wanted.items()
+    }
     runs, earlier = _earlier(path, wanted, split.source)
     started = time.time() - (time.monotonic() - began) - earlier
 
@@ -211,14 +217,19 @@ def sweep(
             for run in runs
             if run["steps"]
         ]
-        complete = sum(run["finished"] for run in runs) == len(settings.widths) * len(settings.seeds)
+        complete = sum(run["finished"] for run in runs) == len(settings.widths) * len(
+            settings.seeds
+        )
         told = {
             "source": split.source,
             "flipped": int(split.flipped.sum()),
             "cut": settings.cut(),
             "complete": complete,
         }
-        content = {"settings": wanted, "runs": sorted(runs, key=lambda run: (run["seed"], run["width"]))}
+        content = {
+            "settings": wanted,
+            "runs": sorted(runs, key=lambda run: (run["seed"], run["width"])),
+        }
         records.save(path, content, started=started, seeds=wanted["seeds"], flops=sum(work), **told)
 
     for seed in settings.seeds:
@@ -239,32 +250,48 @@ def sweep(
     return path
 
 
-def _earlier(path: Path, wanted: dict[str, Any], source: dict[str, str]) -> tuple[list[dict], float]:
+def _earlier(
+    path: Path, wanted: dict[str, Any], source: dict[str, str]
+) -> tuple[list[dict], float]:
     """Finished runs of an earlier call and the seconds it took; none if there is no record yet."""
     if not path.is_file():
         return [], 0.0
     record = records.load(path)
     same = record.data.get("settings") == wanted and record.provenance.get("source") == source
     require(same, "out", "a new file, or a record of the same settings and archive", path.name)
-    return [run for run in record.data["runs"] if run["finished"]], record.provenance["wall_seconds"]
+    return [run for run in record.data["runs"] if run["finished"]], record.provenance[
+        "wall_seconds"
+    ]
 
 
 def draw(record: records.Record) -> Figure:
     """Two panels: errors at the end against width, and test error along training for three widths."""
     runs = [run for run in record.data["runs"] if run["finished"]]
-    require(len(runs) > 0, "record", "a sweep with at least one finished network", f"{len(runs)} finished")
+    require(
+        len(runs) > 0,
+        "record",
+        "a sweep with at least one finished network",
+        f"{len(runs)} finished",
+    )
     widths = sorted({run["width"] for run in runs})
 
     def curves(name: str, width: int) -> np.ndarray:
-        return np.array([run[name] for run in runs if run["width"] == width])  # (seeds, evaluations)
+        return np.array(
+            [run[name] for run in runs if run["width"] == width]
+        )  # (seeds, evaluations)
 
     figure, (by_width, by_epoch) = plots.figure(2)
-    for name, label, style in (("test_error", "test error", "o-"), ("train_error", "training error", "s--")):
+    for name, label, style in (
+        ("test_error", "test error", "o-"),
+        ("train_error", "training error", "s--"),
+    ):
         final = [curves(name, width)[:, -1] for width in widths]
         by_width.plot(widths, [values.mean() for values in final], style, label=label)
         low, high = [values.min() for values in final], [values.max() for values in final]
         by_width.fill_between(widths, low, high, alpha=0.18, linewidth=0)
-    by_width.set(xscale="log", xlabel="width k", ylabel="fraction misread, last step", ylim=(0, None))
+    by_width.set(
+        xscale="log", xlabel="width k", ylabel="fraction misread, last step", ylim=(0, None)
+    )
     by_width.legend()
     shown = dict.fromkeys((widths[0], widths[len(widths) // 2], widths[-1]))
     for width, style in zip(shown, ("-", "--", "-."), strict=False):
@@ -279,7 +306,9 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line; every option but ``--time-budget``, ``--out`` and ``--archive`` is a setting."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--time-budget", type=float, default=540.0, help="seconds (default 540)")
-    parser.add_argument("--out", type=Path, default=records.path_of(RECORD), help="file of the record")
+    parser.add_argument(
+        "--out", type=Path, default=records.path_of(RECORD), help="file of the record"
+    )
     parser.add_argument(
         "--archive", type=Path, help="CIFAR-10 archive (default: COURSE_CIFAR, or a download)"
     )
@@ -287,7 +316,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("widths", "seeds"):
         parser.add_argument(f"--{name}", type=int, nargs="+", default=getattr(default, name))
     for name in ("label_noise", "lr"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(default, name))
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=float, default=getattr(default, name)
+        )
     for name in ("steps", "batch_size", "n_evaluations", "n_train", "n_test"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(default, name))
     options = vars(parser.parse_args(arguments))

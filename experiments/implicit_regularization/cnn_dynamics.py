@@ -40,7 +40,9 @@ from utils.validate import integer, number, require
 RECORD = "implicit_regularization/cnn_dynamics"
 ITERATIONS, FIRST_ITERATIONS = 15, 80  # of power iteration: continued, and from a random vector
 MOMENTUM = 0.9
-RANDOM = 0.9  # a label moved with this probability to one of the nine others is uniform over all ten
+RANDOM = (
+    0.9  # a label moved with this probability to one of the nine others is uniform over all ten
+)
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,16 @@ def squared_error(net: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> tupl
     return [p.detach().clone()[None].requires_grad_() for p in net.parameters()], loss
 
 
-def descend(images: Images, settings: Settings, lr: float, seed: int, deadline: float) -> dict[str, Any]:
+def descend(
+    images: Images, settings: Settings, lr: float, seed: int, deadline: float
+) -> dict[str, Any]:
     """Full-batch gradient descent at step size ``lr``, until ``deadline`` (``time.monotonic()``).
 
     Returns a run: lr, seed, flops, its end ("steps", "time" or "diverged"); steps, loss, sharpness as lists.
     """
-    parameters, loss = squared_error(build_network(settings.width, seed), images.x_train, images.y_train)
+    parameters, loss = squared_error(
+        build_network(settings.width, seed), images.x_train, images.y_train
+    )
     run: dict[str, Any] = {"lr": lr, "seed": seed, "steps": [], "loss": [], "sharpness": []}
     vector, step, products, end = None, 0, 0, "steps"
     for step in range(settings.descent_steps + 1):
@@ -153,10 +159,14 @@ def descend(images: Images, settings: Settings, lr: float, seed: int, deadline: 
 def error(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     """Share of images whose largest output is not the label."""
     pairs = zip(x.split(EVALUATION_BATCH), y.split(EVALUATION_BATCH), strict=True)
-    return round(int(sum((net(part).argmax(1) != labels).sum() for part, labels in pairs)) / len(y), 5)
+    return round(
+        int(sum((net(part).argmax(1) != labels).sum() for part, labels in pairs)) / len(y), 5
+    )
 
 
-def memorize(images: Images, settings: Settings, noise: float, seed: int, deadline: float) -> dict[str, Any]:
+def memorize(
+    images: Images, settings: Settings, noise: float, seed: int, deadline: float
+) -> dict[str, Any]:
     """SGD with momentum on labels of which a share ``noise`` is wrong, until none is missed or ``deadline``.
 
     Returns a run: label_noise, seed, n_wrong, flops, its end ("zero error", "epochs" or "time"), and for
@@ -175,7 +185,9 @@ def memorize(images: Images, settings: Settings, noise: float, seed: int, deadli
     marks = set(np.geomspace(1, settings.epochs, 30).round().astype(int).tolist())
     end, step = "epochs", 0
     for epoch in range(1, settings.epochs + 1):
-        for chosen in torch.randperm(n, generator=shuffle, device=device())[: n - n % batch].split(batch):
+        for chosen in torch.randperm(n, generator=shuffle, device=device())[: n - n % batch].split(
+            batch
+        ):
             optimizer.zero_grad()
             nn.functional.cross_entropy(net(x[chosen]), y[chosen]).backward()
             optimizer.step()
@@ -216,7 +228,12 @@ def measure(
     images = Images(split)
     plan = [(descend, lr, seed) for seed in settings.seeds for lr in settings.step_sizes]
     plan += [(memorize, noise, seed) for seed in settings.seeds for noise in settings.label_noises]
-    wanted = {**asdict(settings), "momentum": MOMENTUM, "iterations": ITERATIONS, "n_test": len(split.y_test)}
+    wanted = {
+        **asdict(settings),
+        "momentum": MOMENTUM,
+        "iterations": ITERATIONS,
+        "n_test": len(split.y_test),
+    }
     content: dict[str, Any] = {"settings": wanted, "descents": [], "memorizations": []}
     for done, (experiment, value, seed) in enumerate(plan, 1):
         now = time.monotonic()
@@ -228,7 +245,9 @@ def measure(
         complete = done == len(plan) and all(run["end"] != "time" for run in runs)
         told = {"source": split.source, "cut": settings.cut(), "complete": complete}
         flops = sum(run["flops"] for run in runs)
-        records.save(path, content, started=started, seeds=list(settings.seeds), flops=flops, **told)
+        records.save(
+            path, content, started=started, seeds=list(settings.seeds), flops=flops, **told
+        )
         print(f"{_told(run)} ({time.monotonic() - began:.0f} s)", flush=True)
     return path
 
@@ -241,7 +260,9 @@ def _told(run: dict[str, Any]) -> str:
     return f"label noise {run['label_noise']:g}, seed {run['seed']}: {last}; {run['end']}"
 
 
-def _styled(runs: list[dict[str, Any]], key: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _styled(
+    runs: list[dict[str, Any]], key: str
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Each run with the colour and line style of its value of ``key``; only the first of them named."""
     values = list(dict.fromkeys(run[key] for run in runs))
     for run in runs:
@@ -269,7 +290,11 @@ def draw_labels(record: records.Record) -> Figure:
     """Training error, test error and distance from the start against steps, for each set of labels."""
     names, runs = {0.0: "true labels", RANDOM: "random labels"}, record.data["memorizations"]
     require(len(runs) > 0, "record", "one with a run on labels", len(runs))
-    shown = {"train_error": "training error", "test_error": "test error", "distance": "distance from start"}
+    shown = {
+        "train_error": "training error",
+        "test_error": "test error",
+        "distance": "distance from start",
+    }
     figure, axes = plots.figure(3)
     for run, style in _styled(runs, "label_noise"):
         if style["label"] is not None:
@@ -277,7 +302,9 @@ def draw_labels(record: records.Record) -> Figure:
         for ax, key in zip(axes, shown, strict=True):
             ax.plot(run["steps"], run[key], marker="o", ms=3, **style)
     for ax, name in zip(axes, shown.values(), strict=True):
-        ax.set(xscale="log", xlabel="step", ylabel=name, ylim=(0, None))  # last: it stops the autoscaling
+        ax.set(
+            xscale="log", xlabel="step", ylabel=name, ylim=(0, None)
+        )  # last: it stops the autoscaling
     axes[0].legend()
     return figure
 
@@ -286,16 +313,24 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line; all but ``--time-budget``, ``--out`` and ``--archive`` are settings."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--time-budget", type=float, default=540.0, help="seconds (default 540)")
-    parser.add_argument("--out", type=Path, default=records.path_of(RECORD), help="file of the record")
-    parser.add_argument("--archive", type=Path, help="CIFAR-10 (default: COURSE_CIFAR, or a download)")
+    parser.add_argument(
+        "--out", type=Path, default=records.path_of(RECORD), help="file of the record"
+    )
+    parser.add_argument(
+        "--archive", type=Path, help="CIFAR-10 (default: COURSE_CIFAR, or a download)"
+    )
     for name, default in asdict(Settings()).items():
         many = isinstance(default, tuple)
-        kind = type(default[0] if many else default or 0)  # a default of None stands for a whole number
+        kind = type(
+            default[0] if many else default or 0
+        )  # a default of None stands for a whole number
         options = {"nargs": "+"} if many else {}
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, **options)
     chosen = vars(parser.parse_args(arguments))
     budget, out, archive = (chosen.pop(name) for name in ("time_budget", "out", "archive"))
-    chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in chosen.items()}
+    chosen = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in chosen.items()
+    }
     try:
         path = measure(Settings(**chosen), out, time_budget=budget, archive=archive)
     except (ValueError, OSError, MemoryError) as error:

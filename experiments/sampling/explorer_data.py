@@ -27,10 +27,33 @@ from utils.widgets.sampling_explorer.positions import position, token_texts, unp
 NAME = "sampling/explorer"
 USUAL = ("He opened the door and went", "It was", "“I do not", "One day the", "She looked at the")
 PEAKED = (
-    *("At the same", "He shook his", "She looked at him with tears in her", "for the first time in my"),
-    *("as soon as he had finished his", "on the other", "from time to", "side by", "in the twinkling of an"),
-    *("I beg your", "“How do you", "a great deal of trou", "the circumst", "He was the most extraordin"),
-    *("She burst into", "He could not help laugh", "the United", "Once upon a", "They sat down side by"),
+    *(
+        "At the same",
+        "He shook his",
+        "She looked at him with tears in her",
+        "for the first time in my",
+    ),
+    *(
+        "as soon as he had finished his",
+        "on the other",
+        "from time to",
+        "side by",
+        "in the twinkling of an",
+    ),
+    *(
+        "I beg your",
+        "“How do you",
+        "a great deal of trou",
+        "the circumst",
+        "He was the most extraordin",
+    ),
+    *(
+        "She burst into",
+        "He could not help laugh",
+        "the United",
+        "Once upon a",
+        "They sat down side by",
+    ),
     *("He threw himself upon his", "I shall never for", "to and"),
 )
 FLAT = (

@@ -21,7 +21,9 @@ def png(width: int = 3) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def cell(cell_id: str, alt: str | None = "A curve that peaks at one.", images: int = 1, **metadata) -> dict:
+def cell(
+    cell_id: str, alt: str | None = "A curve that peaks at one.", images: int = 1, **metadata
+) -> dict:
     if alt is not None:
         metadata["mystnb"] = {"image": {"alt": alt}}
     return code_cell(cell_id, *[{"image/png": png()}] * images, metadata=metadata)

@@ -71,7 +71,11 @@ def test_a_broken_notebook_leaves_every_file_as_it_was(copy):
         ),
         (notebooks.main, ["run", str(ROOT / "README.md")], "notebook must be a Jupyter notebook"),
         *(
-            (benchmark.main, [option, "0"], f"argument {option}: must be a whole number of at least 1, got 0")
+            (
+                benchmark.main,
+                [option, "0"],
+                f"argument {option}: must be a whole number of at least 1, got 0",
+            )
             for option in ("--n", "--n-seeds", "--steps", "--repeats", "--threads")
         ),
         (benchmark.main, ["--device", "foo"], "device must be a device of this machine"),

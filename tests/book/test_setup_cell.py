@@ -33,7 +33,12 @@ def commit(folder: Path, *first: str) -> None:
 
 
 def run(cwd: Path, repository: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "COURSE_REPO": repository, "COURSE_REF": "main", "PIP_NO_INDEX": "1"}
+    environment = {
+        **os.environ,
+        "COURSE_REPO": repository,
+        "COURSE_REF": "main",
+        "PIP_NO_INDEX": "1",
+    }
     code = CELL.read_text(encoding="utf-8") + "\nprint(root)"
     return subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True

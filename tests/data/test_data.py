@@ -54,12 +54,18 @@ def test_digits_follow_from_the_seed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_train": 100, "label_noise": 1.5}, r"label_noise must be a number in \[0, 1\], got 1.5"),
+        (
+            {"n_train": 100, "label_noise": 1.5},
+            r"label_noise must be a number in \[0, 1\], got 1.5",
+        ),
         ({"n_train": 100, "label_noise": float("nan")}, "label_noise must be a number .* got nan"),
         ({"n_train": 0}, r"n_train must be a whole number in \[1, 1796\], got 0"),
         ({"n_train": 1000, "n_test": 798}, r"n_test must be a whole number in \[1, 797\], got 798"),
         ({"n_train": 100, "seed": -1}, "seed must be a whole number of at least 0, got -1"),
-        ({"n_train": 100, "dtype": np.int32}, "dtype must be np.float32 or np.float64, got .*int32"),
+        (
+            {"n_train": 100, "dtype": np.int32},
+            "dtype must be np.float32 or np.float64, got .*int32",
+        ),
     ],
 )
 def test_digits_refuse_bad_arguments(arguments, message):
@@ -84,7 +90,10 @@ def test_whole_labels_of_any_type_stay_and_fractions_are_refused():
     for bad, message in (
         ([1.5], "labels must be an array of whole numbers that fit int64, got 1.5"),
         ([10**30], "labels must be an array of whole numbers that fit int64, got 1e"),
-        (np.array([2**64 - 1], np.uint64), "labels must be an array of whole numbers that fit int64, got 1"),
+        (
+            np.array([2**64 - 1], np.uint64),
+            "labels must be an array of whole numbers that fit int64, got 1",
+        ),
         ([np.nan], "labels must be finite, got 1 NaN or infinite of 1 entries"),
         (["1"], "labels must be an array of numbers, got list"),
         ([12, 13], r"labels must be in \[0, 9\], got"),
@@ -140,7 +149,9 @@ def test_the_split_is_by_whole_documents_and_depends_on_the_name_alone():
     assert {n.split("/")[1] for n, _ in sources.split(0.1, seed=1)[1]} == {
         n.split("/")[1] for n, _ in validation
     }
-    with pytest.raises(ValueError, match=r"validation_fraction must be a number in \(0, 1\), got 1.0"):
+    with pytest.raises(
+        ValueError, match=r"validation_fraction must be a number in \(0, 1\), got 1.0"
+    ):
         data.TextCorpus(documents, "3.0.0").split(1.0)
 
 
@@ -213,7 +224,9 @@ def test_download_fetches_once(server, tmp_path):
 @pytest.mark.parametrize("resumes", [True, False])
 def test_an_interrupted_download_is_resumed(server, tmp_path, resumes):
     server.cut_at, server.resumes = 100_000, resumes
-    with pytest.raises(ConnectionError, match="ended after 100000 of 300000 bytes; call again to resume"):
+    with pytest.raises(
+        ConnectionError, match="ended after 100000 of 300000 bytes; call again to resume"
+    ):
         data.download(server.url, SHA256)
     assert (tmp_path / "file.bin.part").stat().st_size == 100_000
     assert not (tmp_path / "file.bin").exists()
@@ -242,7 +255,9 @@ def test_a_corrupt_cached_file_is_reported_in_one_line_and_replaced(server, tmp_
 
 
 def test_a_corrupt_download_is_refused_and_nothing_is_kept(server, tmp_path):
-    with pytest.raises(ValueError, match=f"sha256 of {server.url} must be {'0' * 64}, got {SHA256}"):
+    with pytest.raises(
+        ValueError, match=f"sha256 of {server.url} must be {'0' * 64}, got {SHA256}"
+    ):
         data.download(server.url, "0" * 64)
     assert list(tmp_path.iterdir()) == []
 
@@ -291,7 +306,9 @@ def test_a_folder_that_cannot_hold_the_file_is_told_apart_from_the_network(
                 pass
 
         monkeypatch.setattr(fetch.Path, "open", lambda *_, **__: Disk())
-    with pytest.raises(OSError, match=r"^cannot keep file\.bin in .*: set COURSE_DATA to a folder") as error:
+    with pytest.raises(
+        OSError, match=r"^cannot keep file\.bin in .*: set COURSE_DATA to a folder"
+    ) as error:
         data.download(server.url, SHA256)
     assert not isinstance(error.value, ConnectionError)
     assert "\n" not in str(error.value)
@@ -369,9 +386,13 @@ def test_cifar10_reads_jpeg_images_through_the_environment(tmp_path, monkeypatch
 
 def test_cifar10_refuses_what_it_cannot_read(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(ValueError, match=r"archive must be the binary .tar.gz or a .zip of JPEG images"):
+    with pytest.raises(
+        ValueError, match=r"archive must be the binary .tar.gz or a .zip of JPEG images"
+    ):
         data.cifar10(archive=tmp_path / "notes.txt")
-    with pytest.raises(FileNotFoundError, match=r"archive .or COURSE_CIFAR. must be an existing file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"archive .or COURSE_CIFAR. must be an existing file"
+    ):
         data.cifar10(archive=tmp_path / "absent.zip")
     nine = _jpeg_archive(tmp_path / "nine.zip", n=1, classes=data.CIFAR10_CLASSES[:9])
     with pytest.raises(ValueError, match="train/ in archive must be CIFAR-10's ten classes"):
@@ -412,7 +433,9 @@ def test_sizes_are_checked_before_a_download(load, name, monkeypatch):
     monkeypatch.delenv("COURSE_CIFAR", raising=False)
     monkeypatch.setattr("utils.data.images.download", lambda *_, **__: pytest.fail("downloaded"))
     for bad in (-1, 0, True, 1.5):
-        with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, got {bad}$"):
+        with pytest.raises(
+            ValueError, match=f"^{name} must be a whole number of at least 1, got {bad}$"
+        ):
             load(**{name: bad})
 
 

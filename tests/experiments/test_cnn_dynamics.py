@@ -22,10 +22,26 @@ from utils.data.fetch import file_sha256
 from utils.landscape.curvature import sharpness
 
 mpl.use("Agg")
-OPTIONS = ["--step-sizes", "0.02", "0.1", "--descent-steps", "10", "--measure-every", "5", "--epochs", "4"]
+OPTIONS = [
+    "--step-sizes",
+    "0.02",
+    "0.1",
+    "--descent-steps",
+    "10",
+    "--measure-every",
+    "5",
+    "--epochs",
+    "4",
+]
 OPTIONS += ["--batch-size", "10", "--lr", "0.02", "--width", "2", "--n-train", "30"]
 TOY = Settings(
-    step_sizes=(0.1,), descent_steps=10, measure_every=5, epochs=4, batch_size=10, width=2, n_train=30
+    step_sizes=(0.1,),
+    descent_steps=10,
+    measure_every=5,
+    epochs=4,
+    batch_size=10,
+    width=2,
+    n_train=30,
 )
 
 
@@ -56,7 +72,10 @@ def test_sharpness_is_the_top_eigenvalue_of_the_explicit_hessian():
 
 
 def test_the_loss_is_the_networks():
-    x, labels = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1)), torch.arange(5)
+    x, labels = (
+        torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1)),
+        torch.arange(5),
+    )
     net = build_network(3, 0)
     parameters, loss = squared_error(net, x, labels)
     by_hand = 0.5 * ((net(x) - torch.eye(10)[labels]) ** 2).sum() / 5
@@ -102,9 +121,17 @@ def test_the_command_writes_a_record(archive, tmp_path, capsys):
 
 def test_random_labels_are_fitted_to_zero_error(archive, tmp_path):
     settings = Settings(
-        step_sizes=(0.1,), descent_steps=1, label_noises=(0.9,), epochs=400, batch_size=5, width=8, n_train=20
+        step_sizes=(0.1,),
+        descent_steps=1,
+        label_noises=(0.9,),
+        epochs=400,
+        batch_size=5,
+        width=8,
+        n_train=20,
     )
-    run = records.load(measure(settings, tmp_path / "a.json", archive=archive)).data["memorizations"][0]
+    run = records.load(measure(settings, tmp_path / "a.json", archive=archive)).data[
+        "memorizations"
+    ][0]
     assert run["end"] == "zero error"
     assert run["train_error"][-1] == 0
     assert run["steps"][-1] < 4 * 400
@@ -143,14 +170,19 @@ def test_no_time_at_all_is_no_crash(archive, tmp_path):
 def test_a_record_is_not_overwritten(archive, tmp_path):
     out = tmp_path / "a.json"
     out.write_text("{}")
-    with pytest.raises(ValueError, match=r"^out must be a file that does not exist yet, got 'a\.json'$"):
+    with pytest.raises(
+        ValueError, match=r"^out must be a file that does not exist yet, got 'a\.json'$"
+    ):
         measure(TOY, out, archive=archive)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"step_sizes": (0.1, 0.1)}, r"^step_sizes must be numbers that all differ, got \(0\.1, 0\.1\)$"),
+        (
+            {"step_sizes": (0.1, 0.1)},
+            r"^step_sizes must be numbers that all differ, got \(0\.1, 0\.1\)$",
+        ),
         ({"n_test": 0}, r"^n_test must be a whole number of at least 1, got 0$"),
         ({"n_train": True}, r"^n_train must be a whole number of at least 1, got True$"),
         ({"step_sizes": ()}, r"^step_sizes must be at least one number, got \(\)$"),
@@ -170,7 +202,10 @@ def test_a_bad_setting_is_one_clear_line(changed, message):
     ("options", "line"),
     [
         (["--width", "0"], "width must be a whole number of at least 1, got 0"),
-        (["--archive", "none.zip"], "archive (or COURSE_CIFAR) must be an existing file, got none.zip"),
+        (
+            ["--archive", "none.zip"],
+            "archive (or COURSE_CIFAR) must be an existing file, got none.zip",
+        ),
         (
             ["--out", "/dev/null/a.json"],
             "out must be a file that can be written, got /dev/null/a.json: ",

@@ -21,7 +21,9 @@ from utils import records
 from utils.data.fetch import file_sha256
 
 mpl.use("Agg")
-TOY = Settings(widths=(1, 2, 3), seeds=(0,), label_noise=0.2, steps=6, batch_size=8, n_evaluations=3, lr=0.01)
+TOY = Settings(
+    widths=(1, 2, 3), seeds=(0,), label_noise=0.2, steps=6, batch_size=8, n_evaluations=3, lr=0.01
+)
 
 
 def without_clock(path) -> dict:
@@ -75,7 +77,9 @@ def test_an_interrupted_sweep_continues_to_the_same_result(archive, tmp_path, mo
     clock = iter(range(10_000))
     with monkeypatch.context() as patch:
         patch.setattr(cnn_sweep.time, "monotonic", lambda: float(next(clock)))
-        sweep(TOY, part, time_budget=13.0, archive=archive)  # a second a step: one network and a piece
+        sweep(
+            TOY, part, time_budget=13.0, archive=archive
+        )  # a second a step: one network and a piece
     runs = records.load(part).data["runs"]
     assert sorted(run["finished"] for run in runs) == [False, True]
     assert not records.load(part).provenance["complete"]
@@ -91,7 +95,9 @@ def test_an_interrupted_sweep_continues_to_the_same_result(archive, tmp_path, mo
 def test_no_time_at_all_is_no_crash(archive, tmp_path):
     out = sweep(TOY, tmp_path / "none.json", time_budget=0.0, archive=archive)
     assert [run["steps"] for run in records.load(out).data["runs"]] == [[]]
-    with pytest.raises(ValueError, match=r"^record must be a sweep with at least one finished network"):
+    with pytest.raises(
+        ValueError, match=r"^record must be a sweep with at least one finished network"
+    ):
         draw(records.load(out))
 
 
@@ -111,7 +117,11 @@ def test_it_learns(archive, tmp_path):
 
 
 def test_the_figure_shows_both_axes_of_the_sweep(archive, tmp_path):
-    out = sweep(replace(TOY, seeds=(0, 1), n_evaluations=2, steps=12), tmp_path / "cnn.json", archive=archive)
+    out = sweep(
+        replace(TOY, seeds=(0, 1), n_evaluations=2, steps=12),
+        tmp_path / "cnn.json",
+        archive=archive,
+    )
     by_width, by_epoch = draw(records.load(out)).axes
     assert [list(line.get_xdata()) for line in by_width.lines] == [[1, 2, 3], [1, 2, 3]]
     assert [line.get_label() for line in by_epoch.lines] == ["k = 1", "k = 2", "k = 3"]
@@ -145,7 +155,9 @@ def test_a_bad_setting_is_one_clear_line(changed, message):
         Settings(**changed)
 
 
-def test_what_would_fail_at_the_end_is_told_before_the_first_network(archive, tmp_path, monkeypatch):
+def test_what_would_fail_at_the_end_is_told_before_the_first_network(
+    archive, tmp_path, monkeypatch
+):
     monkeypatch.setattr(cnn_sweep, "train_network", lambda *_: pytest.fail("trained"))
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="^out must be a file that can be written"):
@@ -160,7 +172,10 @@ def test_what_would_fail_at_the_end_is_told_before_the_first_network(archive, tm
     [
         (["--widths", "0"], "widths must be a whole number of at least 1, got 0"),
         (["--time-budget", "nan"], "time_budget must be a number in [0, inf), got nan"),
-        (["--archive", "none.zip"], "archive (or COURSE_CIFAR) must be an existing file, got none.zip"),
+        (
+            ["--archive", "none.zip"],
+            "archive (or COURSE_CIFAR) must be an existing file, got none.zip",
+        ),
     ],
 )
 def test_the_command_refuses_in_one_line(options, line, tmp_path, capsys):

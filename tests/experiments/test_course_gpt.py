@@ -29,7 +29,10 @@ TEXT = "It was a dark night; the rain fell in torrents. The rain, it was said, n
 
 def some_books() -> list[corpus.Book]:
     authors = [("A", 900), ("B", 500), ("C", 300), ("A", 200), ("D", 100)]
-    books = [corpus.Book("train", a, f"{a}{i}", 1900, TEXT * (n // 20)) for i, (a, n) in enumerate(authors)]
+    books = [
+        corpus.Book("train", a, f"{a}{i}", 1900, TEXT * (n // 20))
+        for i, (a, n) in enumerate(authors)
+    ]
     return [*books, corpus.Book("validation", "E", "Held", 1901, TEXT * 30)]
 
 
@@ -80,7 +83,9 @@ def test_the_tokenizer_returns_every_string_and_counts_its_bytes():
         ids = tokenizer.encode(text).ids
         assert tokenizer.decode(ids) == text
         assert sizes[ids].sum() == len(text.encode())
-    with pytest.raises(ValueError, match="vocab_size must be a whole number of at least 257, got 256"):
+    with pytest.raises(
+        ValueError, match="vocab_size must be a whole number of at least 257, got 256"
+    ):
         corpus.train_tokenizer([TEXT], 256)
 
 
@@ -139,7 +144,9 @@ def test_text_measures_by_hand():
     assert passages.repeated_ngram_rate([[1, 2, 3, 1, 2, 3], [1, 2]], n=2) == 2 / 6
     assert passages.repeated_ngram_rate([[1, 2, 1, 2, 1]], n=2) == 0.5
     assert ngram.bits_per_byte(np.log(2) * 24, 8) == pytest.approx(3.0)
-    with pytest.raises(ValueError, match="sequences must be some with at least n = 4 tokens, got 0"):
+    with pytest.raises(
+        ValueError, match="sequences must be some with at least n = 4 tokens, got 0"
+    ):
         passages.repeated_ngram_rate([[1, 2]])
 
 
@@ -193,7 +200,13 @@ def test_training_and_storing_from_the_command_line(tmp_path, tiny, capsys):
     # Another corpus: neither training nor the card takes this work folder for its own.
     other = write_corpus(tmp_path / "other.jsonl.xz", some_books()[::-1])
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(files) == {"model.safetensors", "config.json", "tokenizer.json", "README.md", "card.json"}
+    assert set(files) == {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "README.md",
+        "card.json",
+    }
     line = f"corpus must be the one that {tmp_path / 'work'} was prepared from"
     card_of = [*options(other, tmp_path / "work"), "--out", str(tmp_path / "records")]
     refused(capsys, training.main, [*card_of[:-2], "--steps", "6"], line)
@@ -227,9 +240,7 @@ def test_training_and_storing_from_the_command_line(tmp_path, tiny, capsys):
 
 
 def test_a_corpus_that_cannot_serve_leaves_nothing_behind(tmp_path, tiny, capsys):
-    allowed = (
-        "corpus must be one with training books of at least two authors and validation books, got 'a.xz'"
-    )
+    allowed = "corpus must be one with training books of at least two authors and validation books, got 'a.xz'"
     small = [corpus.Book(b.split, b.author, b.title, b.year, "a") for b in some_books()]
     for books, line in [
         (some_books()[:-1], allowed),
@@ -240,7 +251,10 @@ def test_a_corpus_that_cannot_serve_leaves_nothing_behind(tmp_path, tiny, capsys
         refused(capsys, training.main, arguments, line)
     (tmp_path / "a.xz").write_bytes(b"junk")
     refused(capsys, training.main, arguments, "a.xz is not a readable corpus")
-    for change, line in [(["--steps", "0"], "steps must be"), (["--precision", "fp8"], "precision must be")]:
+    for change, line in [
+        (["--steps", "0"], "steps must be"),
+        (["--precision", "fp8"], "precision must be"),
+    ]:
         refused(capsys, training.main, [*arguments, *change], line)  # said before the data is read
     (tmp_path / "a.xz").unlink()
     for main, those in ((training.main, arguments), (tiny.main, arguments)):
@@ -250,13 +264,19 @@ def test_a_corpus_that_cannot_serve_leaves_nothing_behind(tmp_path, tiny, capsys
 
 def test_a_missing_model_is_named(tmp_path, monkeypatch):
     for folder in (tmp_path, str(tmp_path)):
-        with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no model.safetensors: train it"):
+        with pytest.raises(
+            FileNotFoundError, match=f"{tmp_path} holds no model.safetensors: train it"
+        ):
             course.load("judge_gpt", folder)
     with monkeypatch.context() as patch:
         patch.setattr(course, "repo_root", lambda: tmp_path)
-        with pytest.raises(FileNotFoundError, match="^records/judge_gpt holds no model.safetensors"):
+        with pytest.raises(
+            FileNotFoundError, match="^records/judge_gpt holds no model.safetensors"
+        ):
             course.load("judge_gpt")
-    with pytest.raises(ValueError, match="name must be one of 'course_gpt', 'judge_gpt', got 'gpt5'"):
+    with pytest.raises(
+        ValueError, match="name must be one of 'course_gpt', 'judge_gpt', got 'gpt5'"
+    ):
         course.load("gpt5")
 
 
@@ -338,7 +358,9 @@ def test_bits_per_byte_on_the_held_out_books(name):
     """Recompute the loss on a sample of the held-out windows; the byte and token counts on all of them."""
     folder = os.environ.get("COURSE_BOOKS")
     if not folder:
-        pytest.skip("COURSE_BOOKS names no folder with the corpus of books, which is not part of the course")
+        pytest.skip(
+            "COURSE_BOOKS names no folder with the corpus of books, which is not part of the course"
+        )
     stored = card(name)
     path = Path(folder) / stored["data"]["corpus"]
     assert file_sha256(path) == stored["data"]["sha256"]

@@ -16,7 +16,9 @@ def problem():
     generator = torch.Generator().manual_seed(1)
     X = torch.randn(2, 7, 3, generator=generator, dtype=torch.float64)
     targets = torch.randn(2, 7, 2, generator=generator, dtype=torch.float64)
-    networks = [p.detach().double().requires_grad_() for p in tanh_networks(SIZES, (0, 1), first_gain=1.0)]
+    networks = [
+        p.detach().double().requires_grad_() for p in tanh_networks(SIZES, (0, 1), first_gain=1.0)
+    ]
     return networks, lambda parameters: half_squared_error(parameters, X, targets), X
 
 
@@ -52,7 +54,9 @@ def test_vector_is_a_unit_eigenvector(problem):
     value, vector = sharpness(loss, networks, iterations=800)
     torch.testing.assert_close(inner(vector, vector), torch.ones(2, dtype=torch.float64))
     flat = torch.cat([v[0].flatten() for v in vector])
-    torch.testing.assert_close(full_hessian(loss, networks, 0) @ flat, value[0] * flat, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        full_hessian(loss, networks, 0) @ flat, value[0] * flat, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_continuing_needs_few_iterations(problem):
@@ -64,7 +68,9 @@ def test_continuing_needs_few_iterations(problem):
 
 def test_forward_pass_agrees_with_torch_nn(problem):
     networks, _, X = problem
-    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+    net = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)
+    ).double()
     with torch.no_grad():
         for layer, (W, b) in zip((net[0], net[2]), (networks[:2], networks[2:]), strict=True):
             layer.weight.copy_(W[1].T)
@@ -79,7 +85,12 @@ def test_a_network_depends_on_its_seed_alone():
 
 @pytest.mark.parametrize(
     ("arguments", "names"),
-    [(((3,), [0]), "sizes"), (((3, 0), [0]), "sizes"), (((3, 2), []), "seeds"), (((3, 2), [-1]), "seeds")],
+    [
+        (((3,), [0]), "sizes"),
+        (((3, 0), [0]), "sizes"),
+        (((3, 2), []), "seeds"),
+        (((3, 2), [-1]), "seeds"),
+    ],
 )
 def test_bad_input_is_named(arguments, names):
     with pytest.raises(ValueError, match=names):

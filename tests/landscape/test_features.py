@@ -12,7 +12,9 @@ def test_features_are_nested_nonnegative_and_scaled():
     small, large = features.RandomReLU(64, 100, seed=1), features.RandomReLU(64, 4000, seed=1)
     np.testing.assert_array_equal(small.weights, large.weights[:, :100])
     np.testing.assert_array_equal(small(inputs), large(inputs, 100))
-    np.testing.assert_allclose(large(inputs, 100) * np.sqrt(100 / 4000), large(inputs)[:, :100], rtol=1e-12)
+    np.testing.assert_allclose(
+        large(inputs, 100) * np.sqrt(100 / 4000), large(inputs)[:, :100], rtol=1e-12
+    )
     assert large(inputs).dtype == np.float64
     norms = (large(inputs) ** 2).sum(1) / (inputs**2).sum(1)
     assert abs(norms.mean() - 1) < 0.05
@@ -53,17 +55,35 @@ def test_errors_by_hand():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: features.RandomReLU(64, 0), "n_features must be a whole number of at least 1, got 0"),
-        (lambda: features.RandomReLU(4, 8)(np.zeros((3, 4)), 9), r"n_features must .* \[1, 8\], got 9"),
-        (lambda: features.RandomReLU(4, 8)(np.zeros((3, 5))), r"inputs must be .* \(n_samples, 4\), got"),
-        (lambda: features.RandomReLU(4, 8)(np.full((3, 4), np.nan)), "inputs must be finite, got 12 NaN"),
-        (lambda: features.fit_classifier(np.ones((3, 2)), [0, 1]), r"labels must be .* \(3,\), got"),
+        (
+            lambda: features.RandomReLU(64, 0),
+            "n_features must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: features.RandomReLU(4, 8)(np.zeros((3, 4)), 9),
+            r"n_features must .* \[1, 8\], got 9",
+        ),
+        (
+            lambda: features.RandomReLU(4, 8)(np.zeros((3, 5))),
+            r"inputs must be .* \(n_samples, 4\), got",
+        ),
+        (
+            lambda: features.RandomReLU(4, 8)(np.full((3, 4), np.nan)),
+            "inputs must be finite, got 12 NaN",
+        ),
+        (
+            lambda: features.fit_classifier(np.ones((3, 2)), [0, 1]),
+            r"labels must be .* \(3,\), got",
+        ),
         (
             lambda: features.fit_classifier(np.ones((2, 2)), [0, 1.5]),
             "labels must be an array of whole numbers that fit int64, got 1.5",
         ),
         (lambda: features.fit_classifier(np.ones((2, 2)), [0, 10]), r"labels must be in \[0, 9\]"),
-        (lambda: features.classification_error(np.ones((2, 3)), [0, 3]), r"labels must be in \[0, 2\]"),
+        (
+            lambda: features.classification_error(np.ones((2, 3)), [0, 3]),
+            r"labels must be in \[0, 2\]",
+        ),
         (lambda: features.squared_error(np.ones(3), [0]), "scores must be an array of shape"),
     ],
 )

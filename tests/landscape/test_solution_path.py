@@ -13,13 +13,24 @@ import pytest
 
 from tests.node import node
 from utils.landscape import solution_path as sp
-from utils.landscape.solution_path import flow_end, gradient, loss, residual, run, sharpness, weights
+from utils.landscape.solution_path import (
+    flow_end,
+    gradient,
+    loss,
+    residual,
+    run,
+    sharpness,
+    weights,
+)
 from utils.records import load
 
 X = np.outer(sp.LENGTHS, sp.DIRECTION)
 y = sp.TARGET * np.asarray(sp.LENGTHS)
 ORDER = [int(digit) for digit in sp.sample_orders()[0]]
-STARTS = [(random.Random(i).uniform(-1.5, 2.5), random.Random(-i - 1).uniform(-1.5, 2.5)) for i in range(20)]
+STARTS = [
+    (random.Random(i).uniform(-1.5, 2.5), random.Random(-i - 1).uniform(-1.5, 2.5))
+    for i in range(20)
+]
 
 
 def end(*args, **kwargs) -> np.ndarray:
@@ -69,7 +80,10 @@ def test_small_steps_follow_the_closed_form_of_the_flow(scale) -> None:
 
 def test_the_initial_scale_is_a_dial_from_sparse_to_small() -> None:
     sparse, small = np.array([1.0, 0.0]), np.linalg.pinv(X) @ y
-    ends = [end("gd", 0.02, (0.0, 0.0), ORDER, model="squares", scale=s) for s in (0.02, 0.1, 0.3, 1.0, 2.0)]
+    ends = [
+        end("gd", 0.02, (0.0, 0.0), ORDER, model="squares", scale=s)
+        for s in (0.02, 0.1, 0.3, 1.0, 2.0)
+    ]
     np.testing.assert_allclose(ends[0], sparse, atol=0.03)
     np.testing.assert_allclose(ends[-1], small, atol=0.03)
     second = [w[1] for w in ends]
@@ -93,7 +107,8 @@ def test_gradient_and_sharpness_are_the_derivatives_of_the_loss(model) -> None:
     there = flow_end((0.2, -0.4), model=model, scale=0.3)
     q = np.array(there if model == "linear" else sp.balanced(there, 0.3))
     hessian = [
-        (np.array(gradient(list(q + h), model, range(4))) - gradient(list(q - h), model, range(4))) / 2e-6
+        (np.array(gradient(list(q + h), model, range(4))) - gradient(list(q - h), model, range(4)))
+        / 2e-6
         for h in step
     ]
     assert sharpness(there, model=model, scale=0.3) == pytest.approx(

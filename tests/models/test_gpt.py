@@ -29,7 +29,9 @@ def some_config(seed: int, **fixed) -> GPTConfig:
         n_layer=r.randint(1, 3),
         n_head=n_head,
         d_model=n_head * r.choice([8, 16]),
-        n_kv_head=n_head if style == "gpt2" else r.choice([k for k in (1, 2, 4) if n_head % k == 0]),
+        n_kv_head=n_head
+        if style == "gpt2"
+        else r.choice([k for k in (1, 2, 4) if n_head % k == 0]),
         d_ff=r.choice([None, 24]),
         tie_embeddings=r.random() < 0.5,
         norm_eps=r.choice([1e-5, 1e-6]),
@@ -83,13 +85,17 @@ def test_the_cache_changes_nothing(seed, cut):
     cache = KVCache(model, len(ids))
     assert cache.kv.shape[3] == model.config.n_kv_head
     with torch.no_grad():
-        parts = [model(part, cache=cache) for part in ids.split(1 if cut == "one by one" else 7, dim=1)]
+        parts = [
+            model(part, cache=cache) for part in ids.split(1 if cut == "one by one" else 7, dim=1)
+        ]
         torch.testing.assert_close(torch.cat(parts, dim=1), model(ids), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("style", ["gpt2", "llama"])
 def test_greedy_text_is_the_same_with_and_without_cache(style):
-    model = shaken(GPTConfig(style=style, vocab_size=90, context_length=32, n_layer=2, n_head=4, d_model=32))
+    model = shaken(
+        GPTConfig(style=style, vocab_size=90, context_length=32, n_layer=2, n_head=4, d_model=32)
+    )
     plain = cached = some_ids(model.config)[:, :5]
     cache, new = KVCache(model, len(plain)), cached
     with torch.no_grad():
@@ -146,7 +152,10 @@ def test_counting_without_embeddings():
     ("fields", "line"),
     [
         (dict(d_model=30, n_head=4), "d_model must be a multiple of 2 n_head = 8, got 30"),
-        (dict(style="gpt2", d_model=30, n_head=4), "d_model must be a multiple of n_head = 4, got 30"),
+        (
+            dict(style="gpt2", d_model=30, n_head=4),
+            "d_model must be a multiple of n_head = 4, got 30",
+        ),
         (dict(n_head=4, n_kv_head=3), "n_kv_head must be a divisor of n_head = 4, got 3"),
         (dict(n_layer=0), "n_layer must be a whole number of at least 1, got 0"),
         (dict(style="bert"), "style must be one of 'gpt2', 'llama', got 'bert'"),
@@ -215,7 +224,9 @@ def test_corrupt_and_foreign_folders_are_refused_in_one_line(tmp_path):
 def test_gpt2_has_no_grouped_heads_in_transformers():
     config = GPTConfig("gpt2", 50, 8, 1, 4, 32, n_kv_head=2)
     GPT(config)(torch.zeros(1, 8, dtype=torch.long))
-    with pytest.raises(ValueError, match="n_kv_head must be n_head = 4 for transformers' GPT-2, got 2"):
+    with pytest.raises(
+        ValueError, match="n_kv_head must be n_head = 4 for transformers' GPT-2, got 2"
+    ):
         to_config(config)
 
 

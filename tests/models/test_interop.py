@@ -7,7 +7,13 @@ import torch
 from safetensors.torch import save_file
 
 from utils.models.gpt import GPT, GPTConfig
-from utils.models.interop import from_config, from_state_dict, load_pretrained, save_pretrained, to_state_dict
+from utils.models.interop import (
+    from_config,
+    from_state_dict,
+    load_pretrained,
+    save_pretrained,
+    to_state_dict,
+)
 
 SIZE = dict(vocab_size=20, context_length=8, n_layer=2, n_head=2, d_model=16)
 Q = "model.layers.0.self_attn.q_proj.weight"
@@ -27,15 +33,27 @@ def one_line(line, call, *arguments):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"model.layers.2.mlp.down_proj.weight": torch.ones(1)}, "checkpoint must be one whose every tensor"),
-        ({"model.layers.0.self_attn.q_proj.bias": torch.ones(16)}, r"got \['model.layers.0.self_attn.q_proj"),
-        ({Q: torch.full((16, 16), torch.nan)}, f"^{Q} must be finite, got '256 entries that are NaN"),
+        (
+            {"model.layers.2.mlp.down_proj.weight": torch.ones(1)},
+            "checkpoint must be one whose every tensor",
+        ),
+        (
+            {"model.layers.0.self_attn.q_proj.bias": torch.ones(16)},
+            r"got \['model.layers.0.self_attn.q_proj",
+        ),
+        (
+            {Q: torch.full((16, 16), torch.nan)},
+            f"^{Q} must be finite, got '256 entries that are NaN",
+        ),
         ({Q: torch.full((16, 16), 1e300, dtype=torch.float64)}, f"^{Q} must be finite"),
         (
             {Q: torch.ones(16, 16, dtype=torch.int8)},
             f"^dtype of {Q} must be floating-point, got 'torch.int8'",
         ),
-        ({Q: torch.ones(8, 16), Q.replace("q", "k"): torch.ones(16, 16)}, f"^shape of {Q} must be as in"),
+        (
+            {Q: torch.ones(8, 16), Q.replace("q", "k"): torch.ones(16, 16)},
+            f"^shape of {Q} must be as in",
+        ),
     ],
 )
 def test_foreign_weights_are_refused(model, change, line):
@@ -44,7 +62,10 @@ def test_foreign_weights_are_refused(model, change, line):
 
 def test_weights_of_more_layers_are_refused(model):
     one_line(
-        "every tensor", from_state_dict, GPTConfig(n_kv_head=1, **SIZE | {"n_layer": 1}), to_state_dict(model)
+        "every tensor",
+        from_state_dict,
+        GPTConfig(n_kv_head=1, **SIZE | {"n_layer": 1}),
+        to_state_dict(model),
     )
 
 
@@ -78,10 +99,19 @@ def test_what_holds_nothing_of_its_own_is_ignored_and_no_random_number_drawn_twi
         ({"tie_word_embeddings": 0}, "^tie_word_embeddings must be true or false, got 0$"),
         ({"model_type": []}, r"^model_type must be 'gpt2' or 'llama', got \[\]$"),
         ({"rope_parameters": "x"}, "^rope_parameters must be a JSON object, got 'x'$"),
-        ({"rope_parameters": {"rope_theta": "x"}}, r"^rope_theta must be a number in \(1, inf\), got 'x'$"),
+        (
+            {"rope_parameters": {"rope_theta": "x"}},
+            r"^rope_theta must be a number in \(1, inf\), got 'x'$",
+        ),
         ({"vocab_size": 10**12}, r"^shape of model.embed_tokens.weight must be as in config.json"),
-        ({"intermediate_size": 10**15}, "^shape of model.layers.0.mlp.gate_proj.weight must be as in config"),
-        ({"num_hidden_layers": 10**12}, "^n_layer must be at most 20, the tensors here, got 1000000000000$"),
+        (
+            {"intermediate_size": 10**15},
+            "^shape of model.layers.0.mlp.gate_proj.weight must be as in config",
+        ),
+        (
+            {"num_hidden_layers": 10**12},
+            "^n_layer must be at most 20, the tensors here, got 1000000000000$",
+        ),
         ({"max_position_embeddings": 10**15}, "^config.json asks for a model too large to build: "),
     ],
 )
@@ -102,7 +132,13 @@ def test_a_corrupt_header_is_one_line(model, tmp_path, content, name):
 
 @pytest.mark.parametrize(
     "content",
-    [{}, {"weight_map": {}}, {"weight_map": []}, {"weight_map": {"a": 3}}, {"weight_map": {"a": ""}}],
+    [
+        {},
+        {"weight_map": {}},
+        {"weight_map": []},
+        {"weight_map": {"a": 3}},
+        {"weight_map": {"a": ""}},
+    ],
 )
 def test_a_shard_index_without_files_is_refused(model, tmp_path, content):
     save_pretrained(model, tmp_path)
@@ -138,7 +174,9 @@ def test_shards_are_joined(model, tmp_path):
     index = {"weight_map": {name: shard for shard, part in shards.items() for name in part}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     back = load_pretrained(tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), back.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), back.parameters(), strict=True)
+    )
 
 
 def test_a_configuration_is_an_object():

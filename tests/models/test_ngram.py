@@ -10,7 +10,9 @@ from utils.sampling import passages
 IDS = np.random.default_rng(0).integers(0, 6, 400)
 
 
-@pytest.mark.parametrize("ids", [np.array([0, 1, 6]), np.array([0, -1, 2]), np.array([0.0, 1.5, 2.0])])
+@pytest.mark.parametrize(
+    "ids", [np.array([0, 1, 6]), np.array([0, -1, 2]), np.array([0.0, 1.5, 2.0])]
+)
 def test_ids_outside_the_vocabulary_are_refused(ids):
     model = ngram.KneserNey(IDS, 2, 6)
     for call in (lambda: ngram.KneserNey(ids, 2, 6), lambda: model.nats(ids)):
@@ -31,14 +33,23 @@ def test_the_highest_order_is_the_one_that_fits():
 @pytest.mark.parametrize(
     ("call", "line"),
     [
-        (lambda: ngram.bits_per_byte(1.0, -1), "n_bytes must be a whole number of at least 1, got -1"),
-        (lambda: ngram.bits_per_byte(1.0, 0), "n_bytes must be a whole number of at least 1, got 0"),
+        (
+            lambda: ngram.bits_per_byte(1.0, -1),
+            "n_bytes must be a whole number of at least 1, got -1",
+        ),
+        (
+            lambda: ngram.bits_per_byte(1.0, 0),
+            "n_bytes must be a whole number of at least 1, got 0",
+        ),
         (lambda: ngram.bits_per_byte(float("nan"), 1), "nats must be a number in .*, got nan"),
         (
             lambda: passages.repeated_ngram_rate([[1, 2]], n=0),
             "n must be a whole number of at least 1, got 0",
         ),
-        (lambda: passages.vocabulary(["a"], 0), "at_least must be a whole number of at least 1, got 0"),
+        (
+            lambda: passages.vocabulary(["a"], 0),
+            "at_least must be a whole number of at least 1, got 0",
+        ),
         (lambda: ngram.xz_bits_per_byte(""), "text must be a text with at least one character"),
         (lambda: ngram.token_bytes(Tokenizer(models.BPE())), "tokenizer must be one that knows"),
     ],

@@ -33,7 +33,9 @@ def stored() -> dict[str, dict]:
 def fresh() -> dict[str, dict]:
     log = os.environ.get("COURSE_GLUE_LOG")
     if not log:
-        pytest.skip("COURSE_GLUE_LOG is unset: run `make nbval`, which executes the notebooks and sets it")
+        pytest.skip(
+            "COURSE_GLUE_LOG is unset: run `make nbval`, which executes the notebooks and sets it"
+        )
     lines = Path(log).read_text(encoding="utf-8").splitlines()
     return {entry["name"]: entry for entry in map(json.loads, lines)}
 
@@ -54,5 +56,7 @@ def test_stored_number_agrees_with_a_fresh_run(name, fresh):
 
 def test_every_glued_number_is_pasted():
     """A number that no page shows needs no tolerance and no test; a notebook prints it instead."""
-    pages = "".join(page.read_text(encoding="utf-8") for page in (repo_root() / "book").glob("*.md"))
+    pages = "".join(
+        page.read_text(encoding="utf-8") for page in (repo_root() / "book").glob("*.md")
+    )
     assert [name for name in stored() if f"::{name}:" not in pages] == []

@@ -45,7 +45,9 @@ def test_executed_once_from_top_to_bottom(path):
 
 @per_notebook
 def test_no_stored_error(path):
-    failed = [c["id"] for c in code_cells(path) for o in c["outputs"] if o["output_type"] == "error"]
+    failed = [
+        c["id"] for c in code_cells(path) for o in c["outputs"] if o["output_type"] == "error"
+    ]
     assert failed == []
 
 
@@ -97,7 +99,9 @@ def test_one_idea_a_cell(path):
 
 @per_notebook
 def test_conclusions_are_stated_and_compared_strictly(path):
-    stating = [c for c in code_cells(path)[1:] if re.search(r"^check(_\w+)?\(", "".join(c["source"]), re.M)]
+    stating = [
+        c for c in code_cells(path)[1:] if re.search(r"^check(_\w+)?\(", "".join(c["source"]), re.M)
+    ]
     assert stating, "a notebook states what it found with check(...)"
     ignored = [c["id"] for c in stating if "nbval-ignore-output" in c["metadata"].get("tags", [])]
     assert ignored == [], "check lines are the same everywhere: leave them to strict comparison"
@@ -106,10 +110,16 @@ def test_conclusions_are_stated_and_compared_strictly(path):
 @per_notebook
 def test_glued_measurements_stand_in_cells_that_are_not_compared_letter_by_letter(path):
     for cell in code_cells(path):
-        scraps = [o["metadata"]["scrapbook"] for o in cell["outputs"] if "scrapbook" in o.get("metadata", {})]
+        scraps = [
+            o["metadata"]["scrapbook"]
+            for o in cell["outputs"]
+            if "scrapbook" in o.get("metadata", {})
+        ]
         measured = [s["name"] for s in scraps if s["rtol"] or s["atol"]]
         if measured:
-            assert "nbval-ignore-output" in cell["metadata"].get("tags", []), f"{cell['id']}: {measured}"
+            assert "nbval-ignore-output" in cell["metadata"].get("tags", []), (
+                f"{cell['id']}: {measured}"
+            )
 
 
 @per_notebook

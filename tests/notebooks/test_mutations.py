@@ -31,7 +31,16 @@ def mutants():
 
 
 def run(notebook: Path, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbval", str(notebook), "-x"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        str(notebook),
+        "-x",
+    ]
     return subprocess.run(
         command, cwd=repo_root(), env={**os.environ, **environment}, capture_output=True, text=True
     )
@@ -81,7 +90,9 @@ def test_a_changed_number_is_noticed(tmp_path):
     """The comparison itself, on every stored number changed by 20 %: each is found and named."""
     from tests.notebooks.test_glued_numbers import stored
 
-    changed = [json.dumps({**e, "name": name, "value": 1.2 * e["value"]}) for name, e in stored().items()]
+    changed = [
+        json.dumps({**e, "name": name, "value": 1.2 * e["value"]}) for name, e in stored().items()
+    ]
     (tmp_path / "log").write_text("\n".join(changed))
     numbers = "tests/notebooks/test_glued_numbers.py::test_stored_number_agrees_with_a_fresh_run"
     result = subprocess.run(

@@ -24,7 +24,9 @@ def test_xtc_of_mlx_keeps_ties_and_asks_for_more_than_the_threshold():
     generator = torch.Generator().manual_seed(0)
     for case in range(200):
         logits = (
-            torch.randint(0, 4, (8,), generator=generator).double() if case % 2 else torch.randn(8).double()
+            torch.randint(0, 4, (8,), generator=generator).double()
+            if case % 2
+            else torch.randn(8).double()
         )
         for threshold in (0.0, 0.05, 0.125, 0.3):
             ours = sampling.xtc(logits, 1.0, threshold, 0.0, ties="keep")

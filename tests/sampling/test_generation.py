@@ -19,7 +19,9 @@ from utils.sampling.pipelines import Pipeline
 from utils.sampling.stops import StopScanner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-CORPUS = "the cat sat on the mat and then the café 😀 was closed; 'the end' was near, they said. " * 20
+CORPUS = (
+    "the cat sat on the mat and then the café 😀 was closed; 'the end' was near, they said. " * 20
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +41,19 @@ def model(request, tokenizer) -> nn.Module:
     vocab = tokenizer.get_vocab_size()
     if request.param == "transformers":
         config = GPT2Config(
-            vocab_size=vocab, n_embd=32, n_layer=2, n_head=2, n_positions=48, bos_token_id=0, eos_token_id=0
+            vocab_size=vocab,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            n_positions=48,
+            bos_token_id=0,
+            eos_token_id=0,
         )
         net = GPT2LMHeadModel(config).eval()
     else:
-        net = GPT(GPTConfig(request.param, vocab, context_length=48, n_layer=2, n_head=2, d_model=32))
+        net = GPT(
+            GPTConfig(request.param, vocab, context_length=48, n_layer=2, n_head=2, d_model=32)
+        )
     for p in net.parameters():
         if p.dim() == 2:
             nn.init.normal_(p, std=0.3)
@@ -85,7 +95,9 @@ def test_cache_batch_seed_and_stream_agree(model, tokenizer):
     assert [g.ids for g in generate(model, prompts, pipeline, **options | {"seed": 8})] != [
         g.ids for g in batch
     ]
-    first = generate(model, prompts[0], pipeline, **options)[0]  # alone: the same draws, the same text
+    first = generate(model, prompts[0], pipeline, **options)[
+        0
+    ]  # alone: the same draws, the same text
     assert first.ids == batch[0].ids
     shorter = generate(model, prompts, pipeline, **options | {"max_tokens": 10})
     assert [g.ids for g in shorter] == [g.ids[:10] for g in batch]
@@ -113,7 +125,13 @@ def test_log_probabilities_are_the_model_s(model):
 def test_greedy_equals_transformers_generate(tokenizer):
     torch.manual_seed(1)
     config = GPT2Config(
-        vocab_size=320, n_embd=32, n_layer=2, n_head=2, n_positions=48, bos_token_id=0, eos_token_id=0
+        vocab_size=320,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        n_positions=48,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     model = GPT2LMHeadModel(config).eval()
     ids = torch.tensor([[3, 1, 4, 1, 5]])
@@ -182,7 +200,11 @@ def test_a_stream_holds_back_no_more_than_it_must(tokenizer):
 
 
 def test_a_character_made_of_several_tokens_is_shown_whole(tokenizer):
-    ids = tokenizer.encode("x").ids + [tokenizer.token_to_id(c) for c in "ðŁĺİ"] + tokenizer.encode("y").ids
+    ids = (
+        tokenizer.encode("x").ids
+        + [tokenizer.token_to_id(c) for c in "ðŁĺİ"]
+        + tokenizer.encode("y").ids
+    )
     scanner = StopScanner(tokenizer, [], ["z"])
     assert [scanner.push(i) for i in ids] == ["x", "", "", "", "😎", "y"]
     scanner = StopScanner(tokenizer, [], [])
@@ -238,7 +260,9 @@ def test_a_finished_row_does_not_disturb_the_others(model, tokenizer):
 
 def test_xtc_draws_are_apart_from_the_tokens_draws(model):
     same = generate(model, [[1, 2, 3]], Pipeline("llama.cpp"), max_tokens=10)[0]
-    off = generate(model, [[1, 2, 3]], Pipeline("llama.cpp", xtc=1e-9, xtc_threshold=0.3), max_tokens=10)[0]
+    off = generate(
+        model, [[1, 2, 3]], Pipeline("llama.cpp", xtc=1e-9, xtc_threshold=0.3), max_tokens=10
+    )[0]
     assert off.ids == same.ids
 
 
@@ -301,7 +325,11 @@ def test_no_end_token_may_be_none_and_a_stream_refuses_at_once(model):
 
 def test_what_a_stop_string_finds_does_not_depend_on_borders(tokenizer):
     rng = np.random.default_rng(0)
-    for text, stops in (("there it was", ["there", "he"]), ("abcd", ["bcd", "cd", "abcd"]), ("aab", "ab")):
+    for text, stops in (
+        ("there it was", ["there", "he"]),
+        ("abcd", ["bcd", "cd", "abcd"]),
+        ("aab", "ab"),
+    ):
         pieces = [tokenizer.encode(c).ids for c in text], [tokenizer.encode(text).ids]
         for _ in range(10):  # and some random splits
             cut = sorted(rng.choice(range(1, len(text)), 2, replace=False))

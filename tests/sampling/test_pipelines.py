@@ -42,7 +42,13 @@ def draw_settings(rng: np.random.Generator, engine: str) -> dict:
 def tiny_gpt2():
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=VOCAB, n_embd=16, n_layer=1, n_head=2, n_positions=32, bos_token_id=0, eos_token_id=0
+        vocab_size=VOCAB,
+        n_embd=16,
+        n_layer=1,
+        n_head=2,
+        n_positions=32,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     model = GPT2LMHeadModel(config).eval()
     torch.nn.init.normal_(model.transformer.wte.weight, std=1.0)
@@ -111,14 +117,20 @@ def read_llama(z, prompt, output, s):
         z[i] += b
     window = Counter([*prompt, *output][-64:])
     for i, n in window.items():
-        z[i] = z[i] * s.get("repetition_penalty", 1) if z[i] <= 0 else z[i] / s.get("repetition_penalty", 1)
+        z[i] = (
+            z[i] * s.get("repetition_penalty", 1)
+            if z[i] <= 0
+            else z[i] / s.get("repetition_penalty", 1)
+        )
         z[i] -= n * s.get("frequency_penalty", 0) + s.get("presence_penalty", 0)
     if "dry" in s:  # tested by itself
         z = sampling.dry(torch.from_numpy(z), [*prompt, *output], s["dry"]).numpy()
     live = {i: v for i, v in enumerate(z) if v > -math.inf}
     if "top_n_sigma" in s:
         values = np.array(list(live.values()))
-        live = {i: v for i, v in live.items() if v >= values.max() - s["top_n_sigma"] * values.std()}
+        live = {
+            i: v for i, v in live.items() if v >= values.max() - s["top_n_sigma"] * values.std()
+        }
     if "top_k" in s:
         live = dict(sorted(live.items(), key=lambda item: -item[1])[: s["top_k"]])
     if "typical_p" in s:
@@ -144,7 +156,11 @@ def read_mlx(z, prompt, output, s):
         z[i] += b
     window = Counter([*prompt, *output][-20:])
     for i, n in window.items():
-        z[i] = z[i] * s.get("repetition_penalty", 1) if z[i] < 0 else z[i] / s.get("repetition_penalty", 1)
+        z[i] = (
+            z[i] * s.get("repetition_penalty", 1)
+            if z[i] < 0
+            else z[i] / s.get("repetition_penalty", 1)
+        )
         z[i] -= s.get("presence_penalty", 0) + n * s.get("frequency_penalty", 0)
     live = {i: v for i, v in enumerate(z) if v > -math.inf}
     if "top_p" in s:
@@ -253,7 +269,10 @@ def test_report():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: Pipeline("openai"), ("engine", "'transformers', 'vllm', 'llama.cpp', 'mlx'", "'openai'")),
+        (
+            lambda: Pipeline("openai"),
+            ("engine", "'transformers', 'vllm', 'llama.cpp', 'mlx'", "'openai'"),
+        ),
         (lambda: Pipeline(temperature=-1), ("temperature", "-1")),
         (lambda: Pipeline(temperature=math.nan), ("temperature", "nan")),
         (lambda: Pipeline(top_k=-1), ("top_k", "-1")),

@@ -156,8 +156,12 @@ def test_xtc_removes_all_top_choices_but_the_last(threshold, expected):
         (5, [0, 1, 2, 3, 4, 0, 1], [0.2] * 5, 1.0, 4, 7, []),
     ],
 )
-def test_dry_gives_llama_cpp_s_numbers(vocab, history, expected, multiplier, allowed, last_n, breakers):
-    got = S.dry(torch.full((vocab,), 1 / vocab).log(), history, multiplier, 1.1, allowed, last_n, breakers)
+def test_dry_gives_llama_cpp_s_numbers(
+    vocab, history, expected, multiplier, allowed, last_n, breakers
+):
+    got = S.dry(
+        torch.full((vocab,), 1 / vocab).log(), history, multiplier, 1.1, allowed, last_n, breakers
+    )
     torch.testing.assert_close(got.softmax(-1), torch.tensor(expected), rtol=0, atol=1e-5)
 
 
@@ -172,9 +176,9 @@ def test_other_vectors_of_llama_cpp():
     flat = log_probs(*[0.2] * 5)
     hard = S.repetition_penalty(flat, [0, 1, 2, 0, 0], 50.0).softmax(-1)
     torch.testing.assert_close(hard, torch.tensor([0, 0, 0, 0.5, 0.5]), rtol=0, atol=1e-5)
-    both = S.presence_penalty(S.frequency_penalty(flat, [0, 1, 2, 0, 0], 5.0), [0, 1, 2, 0, 0], 5.0).softmax(
-        -1
-    )
+    both = S.presence_penalty(
+        S.frequency_penalty(flat, [0, 1, 2, 0, 0], 5.0), [0, 1, 2, 0, 0], 5.0
+    ).softmax(-1)
     expected = torch.tensor([0, 0.000023, 0.000023, 0.499977, 0.499977])
     torch.testing.assert_close(both, expected, rtol=0, atol=1e-5)
 
@@ -202,7 +206,9 @@ def test_dry_equals_a_search_by_slices():
                     ]
             if max(lengths) >= allowed:
                 expected[token] = 0.8 * 1.75 ** (max(lengths) - allowed)
-        got = S.dry(torch.zeros(vocab, dtype=torch.float64), history, 0.8, 1.75, allowed, last_n, breakers)
+        got = S.dry(
+            torch.zeros(vocab, dtype=torch.float64), history, 0.8, 1.75, allowed, last_n, breakers
+        )
         np.testing.assert_allclose(-got.numpy(), expected, atol=1e-12)
 
 
@@ -229,7 +235,12 @@ def test_edges():
     assert S.top_k(z, 1, ties="exact").argmax(-1).tolist() == [0, 0]  # the lower id
     assert kept(S.top_p(z, 0)) == [1, 1]
     assert S.top_p(z, 0).argmax(-1).tolist() == [0, 0]
-    assert (S.top_p(z, 0.7) > -INF).tolist()[1] == [True, True, True, False]  # of ties the lower ids stay
+    assert (S.top_p(z, 0.7) > -INF).tolist()[1] == [
+        True,
+        True,
+        True,
+        False,
+    ]  # of ties the lower ids stay
     assert kept(S.min_p(z, 1)) == [2, 4]
     for empty in ([], (), torch.empty(0, dtype=torch.int64), [[], []]):
         for f in (S.repetition_penalty, S.frequency_penalty, S.presence_penalty):

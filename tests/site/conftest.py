@@ -19,6 +19,7 @@ def pages(root: Path = HTML) -> list[Path]:
 def html() -> Path:
     if not (HTML / "index.html").is_file():
         pytest.fail(
-            f"there is no built book in {HTML.relative_to(repo_root())}: run `make site`", pytrace=False
+            f"there is no built book in {HTML.relative_to(repo_root())}: run `make site`",
+            pytrace=False,
         )
     return HTML

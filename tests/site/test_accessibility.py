@@ -23,7 +23,9 @@ def test_page(page, theme, html, chromium):
     tab = context.new_page()
     watch = Watch(tab)
     tab.goto((html / page).as_uri())
-    tab.wait_for_function("!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)")
+    tab.wait_for_function(
+        "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
+    )
     tab.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
     tab.wait_for_function("() => document.getAnimations().every(a => a.playState !== 'running')")
     # Without preload axe does not fetch the style sheets again, which a page on file:// may not do.

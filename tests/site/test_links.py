@@ -11,7 +11,14 @@ from bs4 import BeautifulSoup
 
 from tests.site.conftest import pages
 
-FETCHING = {"script": "src", "img": "src", "iframe": "src", "audio": "src", "video": "src", "source": "src"}
+FETCHING = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "audio": "src",
+    "video": "src",
+    "source": "src",
+}
 LAUNCHERS = re.compile(r"colab\.research|mybinder|/edit/|/issues/new")
 
 

@@ -25,7 +25,9 @@ def with_address(tmp_path_factory) -> Path:
     for part in PARTS:
         source = root / part
         skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-        shutil.copytree(source, copy / part, ignore=skip) if source.is_dir() else shutil.copy(source, copy)
+        shutil.copytree(source, copy / part, ignore=skip) if source.is_dir() else shutil.copy(
+            source, copy
+        )
     set_repository(URL, copy)
     builder = Path(sys.executable).with_name("jupyter-book")
     result = subprocess.run(
@@ -39,15 +41,23 @@ def with_address(tmp_path_factory) -> Path:
 
 
 def hrefs(page: Path) -> list[str]:
-    return [a["href"] for a in BeautifulSoup(page.read_text("utf-8"), "html.parser").find_all("a", href=True)]
+    return [
+        a["href"]
+        for a in BeautifulSoup(page.read_text("utf-8"), "html.parser").find_all("a", href=True)
+    ]
 
 
 def test_every_notebook_opens_on_colab_and_binder(with_address):
     for notebook in all_notebooks():
         name = notebook.relative_to(repo_root())
         links = hrefs(with_address / "_build" / "html" / name.with_suffix(".html"))
-        assert f"https://colab.research.google.com/github/someone/course/blob/main/{name.as_posix()}" in links
-        binder = f"https://mybinder.org/v2/gh/someone/course/main?urlpath=lab/tree/{name.as_posix()}"
+        assert (
+            f"https://colab.research.google.com/github/someone/course/blob/main/{name.as_posix()}"
+            in links
+        )
+        binder = (
+            f"https://mybinder.org/v2/gh/someone/course/main?urlpath=lab/tree/{name.as_posix()}"
+        )
         assert binder in links
 
 

@@ -39,7 +39,9 @@ def rewrite(path, tensors=None, counters=None):
 
 
 MOMENTS = [
-    f"optimizer/{slot}/{name}" for slot in ("step", "exp_avg", "exp_avg_sq") for name in ("weight", "bias")
+    f"optimizer/{slot}/{name}"
+    for slot in ("step", "exp_avg", "exp_avg_sq")
+    for name in ("weight", "bias")
 ]
 
 
@@ -61,7 +63,10 @@ MOMENTS = [
         ({"model/weight": torch.ones(2, 3).double()}, "weight is F32 here, the file holds F64"),
         ({"model/weight": None}, "weight is .* here, the file lacks it"),
         ({"model/other": torch.ones(1)}, "also holds model/other"),
-        ({"optimizer/max_exp_avg_sq/bias": torch.ones(2)}, "also holds optimizer/max_exp_avg_sq/bias"),
+        (
+            {"optimizer/max_exp_avg_sq/bias": torch.ones(2)},
+            "also holds optimizer/max_exp_avg_sq/bias",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused_and_nothing_is_copied(path, tensors, line):
@@ -79,18 +84,24 @@ def test_moments_may_be_absent_before_the_first_step_and_when_nothing_needs_them
     rewrite(path, dict.fromkeys(MOMENTS))
     model, optimizer = some_model(1)
     load_checkpoint(path, model)
-    for change in ({"state": {"step": 0}}, {"scaler": {"scale": 1.0}}):  # float16 may skip every step so far
+    for change in (
+        {"state": {"step": 0}},
+        {"scaler": {"scale": 1.0}},
+    ):  # float16 may skip every step so far
         rewrite(path, counters=json.dumps(COUNTERS | change))
         load_checkpoint(path, model, optimizer)
         assert not optimizer.state
 
 
 @pytest.mark.parametrize(
-    "counters", ["{", "{}", "[]", "null", "3", '{"fixed": {}, "state": [], "scaler": {}}', "[" * 100_000]
+    "counters",
+    ["{", "{}", "[]", "null", "3", '{"fixed": {}, "state": [], "scaler": {}}', "[" * 100_000],
 )
 def test_damaged_counters_are_refused_in_one_line(path, counters):
     rewrite(path, counters=counters)
-    with pytest.raises(ValueError, match="^run.safetensors is not a readable checkpoint: its counters"):
+    with pytest.raises(
+        ValueError, match="^run.safetensors is not a readable checkpoint: its counters"
+    ):
         read_counters(path)
 
 
@@ -108,7 +119,9 @@ def test_damaged_counters_are_refused_in_one_line(path, counters):
     ],
 )
 def test_a_state_that_no_run_leaves_is_refused(state):
-    with pytest.raises(ValueError, match="^run.safetensors does not hold the state of a run: ") as error:
+    with pytest.raises(
+        ValueError, match="^run.safetensors does not hold the state of a run: "
+    ) as error:
         TrainState.stored("run.safetensors", state)
     assert "\n" not in str(error.value)
 

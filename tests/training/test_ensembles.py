@@ -21,14 +21,18 @@ def examples(n: int, n_seeds: int, seed: int = 0):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_seeds, n, FEATURES)) / math.sqrt(FEATURES)
     return X, np.where(
-        rng.random((n_seeds, n)) < 0.3, rng.integers(0, CLASSES, (n_seeds, n)), X.argmax(-1) % CLASSES
+        rng.random((n_seeds, n)) < 0.3,
+        rng.integers(0, CLASSES, (n_seeds, n)),
+        X.argmax(-1) % CLASSES,
     )
 
 
 TRAIN, TEST = examples(40, 2), examples(60, 2, seed=1)
 
 
-def plain_loop(X, y, width, seed, *, loss, weight_decay, schedule, w2_scale, steps=STEPS) -> nn.Sequential:
+def plain_loop(
+    X, y, width, seed, *, loss, weight_decay, schedule, w2_scale, steps=STEPS
+) -> nn.Sequential:
     """What the sweep must equal: one network, torch.nn, torch.optim, autograd, float64."""
     start = initial_parameters(width, seed, FEATURES, CLASSES, w2_scale=w2_scale)
     net = nn.Sequential(nn.Linear(FEATURES, width), nn.ReLU(), nn.Linear(width, CLASSES)).double()
@@ -78,7 +82,12 @@ def distance(ours: dict[str, torch.Tensor], theirs: nn.Module) -> float:
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5], ids=["adam", "adamw"])
 @pytest.mark.parametrize(("schedule", "w2_scale"), [("cosine", 0.1), ("constant", 1.0)])
 def test_each_network_is_the_one_a_plain_loop_trains(loss, weight_decay, schedule, w2_scale):
-    settings = {"loss": loss, "weight_decay": weight_decay, "schedule": schedule, "w2_scale": w2_scale}
+    settings = {
+        "loss": loss,
+        "weight_decay": weight_decay,
+        "schedule": schedule,
+        "w2_scale": w2_scale,
+    }
     result = sweep(**settings)
     for (w, width), (s, seed) in itertools.product(enumerate(WIDTHS), enumerate(SEEDS)):
         net = plain_loop(TRAIN[0][s], TRAIN[1][s], width, seed, **settings)
@@ -92,7 +101,9 @@ def test_each_network_is_the_one_a_plain_loop_trains(loss, weight_decay, schedul
             assert errors[w, s] == pytest.approx(
                 (outputs.argmax(1) != labels).double().mean().item(), abs=1e-12
             )
-            assert losses[w, s] == pytest.approx(plain_loss(outputs, labels, loss).item(), rel=1e-10)
+            assert losses[w, s] == pytest.approx(
+                plain_loss(outputs, labels, loss).item(), rel=1e-10
+            )
 
 
 def test_one_bucket_as_on_a_gpu_gives_the_same(monkeypatch):
@@ -118,7 +129,9 @@ def test_a_list_of_weight_decays_is_one_sweep_for_each():
     both = sweep(weight_decay=[0.5, 0.0])
     assert both.dims == ("weight_decay", "width", "seed")
     for i, decay in enumerate(both.weight_decays):
-        np.testing.assert_allclose(both.test_loss[i], sweep(weight_decay=decay).test_loss, rtol=1e-10)
+        np.testing.assert_allclose(
+            both.test_loss[i], sweep(weight_decay=decay).test_loss, rtol=1e-10
+        )
 
 
 def test_evaluation_steps_make_an_axis_and_change_nothing():
@@ -128,7 +141,9 @@ def test_evaluation_steps_make_an_axis_and_change_nothing():
     assert along.test_error.shape == (len(WIDTHS), len(SEEDS), 3)
     np.testing.assert_array_equal(along.test_loss[..., -1], sweep().test_loss)
     np.testing.assert_allclose(
-        along.test_loss[..., 0], sweep(steps=1, lr=1e-300, schedule="constant").test_loss, rtol=1e-12
+        along.test_loss[..., 0],
+        sweep(steps=1, lr=1e-300, schedule="constant").test_loss,
+        rtol=1e-12,
     )
 
 
@@ -145,7 +160,9 @@ def test_the_start_depends_on_width_and_seed_alone():
 
 def test_a_network_does_not_depend_on_its_company():
     alone, in_company = sweep(widths=[8], eval_steps=[0]), sweep(eval_steps=[0])
-    np.testing.assert_allclose(alone.test_loss[0], in_company.test_loss[WIDTHS.index(8)], rtol=1e-12)
+    np.testing.assert_allclose(
+        alone.test_loss[0], in_company.test_loss[WIDTHS.index(8)], rtol=1e-12
+    )
     reordered = sweep(widths=WIDTHS[::-1])
     np.testing.assert_allclose(reordered.test_loss[::-1], sweep().test_loss, rtol=1e-10)
 
@@ -204,7 +221,10 @@ BAD = np.full((2, 40, FEATURES), np.nan)
         ({"device": "foo"}, r"^device must be a device of this machine \(cpu.*\), got 'foo'$"),
         ({"eval_steps": [99]}, r"^eval_steps must be a whole number in \[0, 50\], got 99$"),
         ({"n_classes": 3}, r"^n_classes must be a whole number of at least 4, got 3$"),
-        ({"dtype": torch.float16}, r"^dtype must be torch.float32 or torch.float64, got torch.float16$"),
+        (
+            {"dtype": torch.float16},
+            r"^dtype must be torch.float32 or torch.float64, got torch.float16$",
+        ),
     ],
 )
 def test_a_bad_setting_is_one_clear_line(changed, message):
@@ -225,7 +245,10 @@ def test_a_bad_setting_is_one_clear_line(changed, message):
             r"^X_train must be an array of 2 data sets, one a seed, got an array of shape \(3, 40, 7\)$",
         ),
         ({"X_train": BAD}, r"^X_train must be finite everywhere, got .*nan.*$"),
-        ({"X_train": np.array([["a"] * 7] * 40)}, r"^X_train must be an array of real numbers, got dtype"),
+        (
+            {"X_train": np.array([["a"] * 7] * 40)},
+            r"^X_train must be an array of real numbers, got dtype",
+        ),
         (
             {"y_train": np.zeros(39, int)},
             r"^y_train must be of shape \(40,\) or \(2, 40\), as X_train is, got .*\(39,\)$",
@@ -242,7 +265,9 @@ def test_a_bad_setting_is_one_clear_line(changed, message):
     ],
 )
 def test_bad_data_is_one_clear_line(data, message):
-    given = dict(zip(("X_train", "y_train", "X_test", "y_test"), (*TRAIN, *TEST), strict=True)) | data
+    given = (
+        dict(zip(("X_train", "y_train", "X_test", "y_test"), (*TRAIN, *TEST), strict=True)) | data
+    )
     with pytest.raises(ValueError, match=message) as error:
         train_sweep(**given, widths=[2], seeds=SEEDS, steps=1)
     assert "\n" not in str(error.value)

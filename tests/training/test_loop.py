@@ -33,7 +33,9 @@ from utils.training.config import TrainConfig, lr_factor, smaller_pass
 from utils.training.loop import batch, evaluate, train
 
 TINY = GPTConfig(vocab_size=64, context_length=16, n_layer=1, n_head=2, d_model=16)
-QUICK = TrainConfig(steps=60, batch_size=4, accumulate=2, warmup=5, eval_every=50, checkpoint_every=7)
+QUICK = TrainConfig(
+    steps=60, batch_size=4, accumulate=2, warmup=5, eval_every=50, checkpoint_every=7
+)
 CPU = torch.device("cpu")
 
 
@@ -49,7 +51,9 @@ def _quiet(monkeypatch):
 def some_tokens(n: int = 4000) -> np.ndarray:
     """Learnable: a noisy walk around the vocabulary."""
     r = np.random.default_rng(0)
-    return (np.cumsum(r.choice([1, 2, 5], size=n, p=[0.7, 0.2, 0.1])) % TINY.vocab_size).astype(np.uint16)
+    return (np.cumsum(r.choice([1, 2, 5], size=n, p=[0.7, 0.2, 0.1])) % TINY.vocab_size).astype(
+        np.uint16
+    )
 
 
 def fresh() -> GPT:
@@ -58,13 +62,21 @@ def fresh() -> GPT:
 
 
 def digest(model: GPT) -> str:
-    return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
+    return hashlib.sha256(
+        b"".join(p.detach().numpy().tobytes() for p in model.parameters())
+    ).hexdigest()
 
 
 def run(checkpoint=None, config=QUICK, **more):
     model = fresh()
     state = train(
-        model, some_tokens(), config, validation=some_tokens(), checkpoint=checkpoint, device=CPU, **more
+        model,
+        some_tokens(),
+        config,
+        validation=some_tokens(),
+        checkpoint=checkpoint,
+        device=CPU,
+        **more,
     )
     return model, state
 
@@ -93,7 +105,9 @@ def test_the_loss_falls_and_the_history_says_so():
         sum(row["train_loss"] * n for row, n in zip(h, steps, strict=True))
         for h, steps in ((state.history, (50, 10)), (finer.history, (20, 10, 10, 20)))
     ]
-    assert sums[0] == pytest.approx(sums[1], rel=1e-9)  # every step counts once, however the curve is cut
+    assert sums[0] == pytest.approx(
+        sums[1], rel=1e-9
+    )  # every step counts once, however the curve is cut
 
 
 def test_resume_is_bitwise_after_many_kills(tmp_path, monkeypatch):
@@ -101,7 +115,9 @@ def test_resume_is_bitwise_after_many_kills(tmp_path, monkeypatch):
     config, r = replace(QUICK, steps=800, checkpoint_every=3), random.Random(0)
     whole, state = run(config=config)
     # A fork server imports torch once, not thirteen times; torch._dynamo is what an optimizer imports late.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(repo_root()), str(Path(__file__).parent)]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(repo_root()), str(Path(__file__).parent)])
+    )
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["test_training", "torch._dynamo"])
     path, answer, reached = tmp_path / "run.safetensors", tmp_path / "answer", -1
@@ -109,7 +125,9 @@ def test_resume_is_bitwise_after_many_kills(tmp_path, monkeypatch):
         process = processes.Process(target=child, args=(path, config, answer))
         process.start()
         before, deadline = path.stat().st_mtime_ns if path.exists() else 0, time.monotonic() + 60
-        while not path.exists() or path.stat().st_mtime_ns == before:  # until it has saved something new
+        while (
+            not path.exists() or path.stat().st_mtime_ns == before
+        ):  # until it has saved something new
             assert process.is_alive(), "the process ended before it could be killed"
             assert time.monotonic() < deadline, "no checkpoint within a minute"
             time.sleep(0.001)
@@ -182,7 +200,8 @@ def test_corrupt_and_foreign_checkpoints_are_refused_in_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
     refused(
-        "made with learning_rate = 0.002, this run asks for 0.01", config=replace(QUICK, learning_rate=0.01)
+        "made with learning_rate = 0.002, this run asks for 0.01",
+        config=replace(QUICK, learning_rate=0.01),
     )
     refused("made with model = ", GPT(replace(TINY, n_layer=2)))
     path.write_bytes(good[:500])
@@ -209,14 +228,21 @@ def test_corrupt_and_foreign_checkpoints_are_refused_in_one_line(tmp_path):
     save_file(tensors, path, {checkpoints.KEY: json.dumps(counters)})
     run(path)
     path.write_bytes(good)
-    with pytest.raises(ValueError, match=r"of another model: tok.weight is \(65, 16\) here, the file holds"):
+    with pytest.raises(
+        ValueError, match=r"of another model: tok.weight is \(65, 16\) here, the file holds"
+    ):
         checkpoints.load_checkpoint(path, GPT(replace(TINY, vocab_size=65)))
 
 
 def test_out_of_memory_says_what_to_try(monkeypatch):
-    for accumulate, advice in ((1, "accumulate=2"), (4, "a shorter context_length or a smaller model")):
+    for accumulate, advice in (
+        (1, "accumulate=2"),
+        (4, "a shorter context_length or a smaller model"),
+    ):
         config = replace(QUICK, accumulate=accumulate)
-        message = "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"
+        message = (
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried"
+        )
 
         def fail(*_args, message=message, **_more):
             raise RuntimeError(message)
@@ -235,7 +261,12 @@ def test_out_of_memory_says_what_to_try(monkeypatch):
 
 @pytest.mark.parametrize(
     ("batch_size", "accumulate", "world", "advice"),
-    [(9, 3, 1, "accumulate=9"), (12, 2, 1, "accumulate=3"), (12, 1, 2, "accumulate=2"), (4, 2, 2, None)],
+    [
+        (9, 3, 1, "accumulate=9"),
+        (12, 2, 1, "accumulate=3"),
+        (12, 1, 2, "accumulate=2"),
+        (4, 2, 2, None),
+    ],
 )
 def test_the_advice_is_a_setting_that_is_allowed(batch_size, accumulate, world, advice):
     config = TrainConfig(10, batch_size, accumulate)
@@ -275,7 +306,9 @@ def test_divergence_is_named_and_the_last_good_checkpoint_stays(tmp_path, monkey
 
     monkeypatch.setattr(training._Run, "update", diverge)
     line = "training diverged by step 40 with learning_rate = 0.002: lower it"
-    with pytest.raises(FloatingPointError, match=line + ("; run.safetensors keeps" if saved else "$")):
+    with pytest.raises(
+        FloatingPointError, match=line + ("; run.safetensors keeps" if saved else "$")
+    ):
         run(path, config)
     assert not saved or path.read_bytes() == good[0]
 
@@ -288,7 +321,9 @@ def test_a_learning_rate_that_is_far_too_high_is_named():
 def test_the_order_of_the_data_uses_every_window_once():
     tokens = np.arange(1, 16 * 10 + 2, dtype=np.uint16)  # ten windows
     firsts = [
-        int(row[0]) for s in range(5) for row in batch(tokens, s, batch_size=4, context_length=16, seed=3)
+        int(row[0])
+        for s in range(5)
+        for row in batch(tokens, s, batch_size=4, context_length=16, seed=3)
     ]
     assert sorted(firsts[:10]) == sorted(firsts[10:]) == list(range(1, 161, 16))
     assert firsts[:10] != firsts[10:]
@@ -330,7 +365,10 @@ def test_schedules():
     assert rate[9:81] == [1.0] * 72
     assert rate[90] == pytest.approx(0.55)
     assert rate[100] == pytest.approx(0.1)
-    cosine = [lr_factor(s, replace(config, schedule="cosine"), steps=100, decay_start=80) for s in range(101)]
+    cosine = [
+        lr_factor(s, replace(config, schedule="cosine"), steps=100, decay_start=80)
+        for s in range(101)
+    ]
     assert cosine[9] == pytest.approx(1.0)
     assert cosine[100] == pytest.approx(0.1)
     assert all(a > b for a, b in itertools.pairwise(cosine[9:]))
@@ -348,7 +386,10 @@ def test_evaluate_is_the_mean_over_windows():
     ids = torch.from_numpy(tokens.astype(np.int64))
     with torch.no_grad():
         by_hand = np.mean(
-            [float(model(ids[None, i : i + 16], ids[None, i + 1 : i + 17])) for i in range(0, 80, 16)]
+            [
+                float(model(ids[None, i : i + 16], ids[None, i + 1 : i + 17]))
+                for i in range(0, 80, 16)
+            ]
         )
     assert evaluate(model, tokens, batch_size=2) == pytest.approx(by_hand, rel=1e-6)
 
@@ -357,7 +398,11 @@ def test_flops_count_every_multiplying_weight():
     config = replace(TINY, tie_embeddings=False)
     model = GPT(config)
     weights = model.num_parameters() - model.tok.weight.numel()
-    assert matmul_flops_per_token(config) == matmul_flops_per_token(TINY) == 6 * weights + 12 * 1 * 16 * 16
+    assert (
+        matmul_flops_per_token(config)
+        == matmul_flops_per_token(TINY)
+        == 6 * weights + 12 * 1 * 16 * 16
+    )
 
 
 @pytest.mark.parametrize(
@@ -379,7 +424,10 @@ def test_the_peak_belongs_to_the_gpu(gpu, peak, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        (dict(batch_size=5, accumulate=2), "batch_size must be a multiple of accumulate = 2, got 5"),
+        (
+            dict(batch_size=5, accumulate=2),
+            "batch_size must be a multiple of accumulate = 2, got 5",
+        ),
         (dict(steps=0), "steps must be a whole number of at least 1, got 0"),
         (dict(schedule="linear"), "schedule must be one of 'cosine', 'wsd', got 'linear'"),
         (dict(beta1=1), r"beta1 must be a number in \[0, 1\), got 1"),
@@ -396,7 +444,9 @@ def test_bad_settings_are_refused_in_one_line(fields, line):
 
 
 def test_too_little_text_is_refused_in_one_line():
-    with pytest.raises(ValueError, match=r"tokens must be at least context_length \+ 1 = 17 tokens, got 16"):
+    with pytest.raises(
+        ValueError, match=r"tokens must be at least context_length \+ 1 = 17 tokens, got 16"
+    ):
         train(fresh(), some_tokens(16), QUICK, device=CPU)
 
 
@@ -436,7 +486,9 @@ def test_train_refuses_before_the_first_step(options, line):
 )
 def test_batch_refuses_numbers_out_of_range(options):
     fields = dict(step=0, batch_size=2, seed=0, context_length=4) | options
-    with pytest.raises(ValueError, match=f"{next(iter(options))} must be a whole number of at least"):
+    with pytest.raises(
+        ValueError, match=f"{next(iter(options))} must be a whole number of at least"
+    ):
         batch(some_tokens(), **fields)
 
 
@@ -446,7 +498,10 @@ def test_the_benchmark_refuses_zero_in_one_line(option, capsys):
 
     with pytest.raises(SystemExit):
         gpt_training.main([option, "0"])
-    assert f"argument {option}: must be a whole number of at least 1, got '0'" in capsys.readouterr().err
+    assert (
+        f"argument {option}: must be a whole number of at least 1, got '0'"
+        in capsys.readouterr().err
+    )
 
 
 PARALLEL = """
@@ -468,9 +523,19 @@ def test_two_processes_train_as_one(launcher, tmp_path):
     script.write_text(PARALLEL.format(tests=str(Path(__file__).parent)))
     launch = {
         "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node=2"],
-        "accelerate": ["accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"],
+        "accelerate": [
+            "accelerate.commands.launch",
+            "--cpu",
+            "--num_processes=2",
+            "--num_machines=1",
+        ],
     }[launcher]
-    environment = {**os.environ, "COURSE_QUIET": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(repo_root())}
+    environment = {
+        **os.environ,
+        "COURSE_QUIET": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(repo_root()),
+    }
     out = subprocess.run(
         [sys.executable, "-m", *launch, str(script)],
         capture_output=True,

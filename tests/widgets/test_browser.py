@@ -37,12 +37,16 @@ def stored_page() -> str:
     from utils.widgets.parameter_budget.widget import ParameterBudget
 
     title = {"cell_type": "markdown", "id": "title", "metadata": {}, "source": "# Stored"}
-    return notebook(title, code_cell("explorer", ParameterBudget("llama3.2-1b")._repr_mimebundle_()[0]))
+    return notebook(
+        title, code_cell("explorer", ParameterBudget("llama3.2-1b")._repr_mimebundle_()[0])
+    )
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    return widget_book(tmp_path_factory.mktemp("book"), {"index.md": INDEX, "stored.ipynb": stored_page()})
+    return widget_book(
+        tmp_path_factory.mktemp("book"), {"index.md": INDEX, "stored.ipynb": stored_page()}
+    )
 
 
 CONTRASTS = """() => {
@@ -115,7 +119,11 @@ def test_every_control_has_a_name_and_every_slider_a_value(visit, address) -> No
         one = sliders.nth(i)
         row = one.locator("xpath=..")
         assert one.get_attribute("aria-valuetext") == row.locator("output").inner_text() != ""
-        assert row.get_by_role("button", include_hidden=True).get_attribute("aria-label").startswith("Reset ")
+        assert (
+            row.get_by_role("button", include_hidden=True)
+            .get_attribute("aria-label")
+            .startswith("Reset ")
+        )
     unnamed = widget.locator("select, input").evaluate_all(
         "all => all.filter(x => !x.labels?.length).map(x => x.outerHTML)"
     )
@@ -144,8 +152,12 @@ def test_address_holds_the_setting(visit, address) -> None:
     assert total(again) == wanted
     assert slider(again, "Layers").get_attribute("aria-valuetext") == "13"
     again.evaluate("location.hash = '#parameter-budget?preset=llama3-8b&tie_embeddings=true'")
-    again.wait_for_function("document.querySelector('.cw-total strong').textContent === '7,504,924,672'")
-    again.evaluate("location.hash = '#before-the-widget'")  # an ordinary link leaves the explorer alone
+    again.wait_for_function(
+        "document.querySelector('.cw-total strong').textContent === '7,504,924,672'"
+    )
+    again.evaluate(
+        "location.hash = '#before-the-widget'"
+    )  # an ordinary link leaves the explorer alone
     assert total(again) == "7,504,924,672"
 
 
@@ -186,7 +198,8 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     spill = page.locator("#parameter-budget *").evaluate_all(
-        "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)", width
+        "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)",
+        width,
     )
     assert spill == []
     results = axe.run(page, context="#parameter-budget", options={"preload": False})
@@ -204,7 +217,10 @@ def test_segments_stand_out_from_the_background(visit, site, dark) -> None:
 def test_motion_only_where_it_is_welcome(visit, site) -> None:
     duration = "getComputedStyle(document.querySelector('.cw-bar span')).transitionDuration"
     assert visit(f"{site.as_uri()}/index.html", reduced_motion="reduce").evaluate(duration) == "0s"
-    assert visit(f"{site.as_uri()}/index.html", reduced_motion="no-preference").evaluate(duration) == "0.15s"
+    assert (
+        visit(f"{site.as_uri()}/index.html", reduced_motion="no-preference").evaluate(duration)
+        == "0.15s"
+    )
 
 
 @pytest.mark.parametrize(

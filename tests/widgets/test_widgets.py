@@ -91,9 +91,9 @@ def test_gpt3_is_within_one_percent() -> None:
     n = budget.count_parameters(gpt3["shape"])
     assert n == pytest.approx(175e9, rel=0.01)
     # Brown et al. 2020, table D.1: 3.14e23 operations for 300 billion tokens, by 6ND.
-    assert budget.nominal_flops_per_token(gpt3["shape"])["weights"] * gpt3["tokens"] == pytest.approx(
-        3.14e23, rel=0.005
-    )
+    assert budget.nominal_flops_per_token(gpt3["shape"])["weights"] * gpt3[
+        "tokens"
+    ] == pytest.approx(3.14e23, rel=0.005)
 
 
 # Our names for what transformers' LlamaConfig calls …
@@ -188,7 +188,9 @@ def test_stored_output_is_the_directives_element() -> None:
     assert "application/vnd.jupyter.widget-view+json" in data
     state = {"context_length": 32768, "preset": "llama3-8b", "tie_embeddings": False}
     assert data["text/html"] == course_widgets.mount_html("parameter_budget", state, widget.label)
-    assert widget.shape() == dataclasses.replace(PRESETS["llama3-8b"]["shape"], context_length=32768)
+    assert widget.shape() == dataclasses.replace(
+        PRESETS["llama3-8b"]["shape"], context_length=32768
+    )
 
 
 def test_ipywidgets_7_keeps_its_own_output(monkeypatch) -> None:
@@ -232,9 +234,14 @@ def test_record_is_inlined_and_stays_under_records(tmp_path) -> None:
     body = course_widgets.mount_html("demo", {}, "x", record="x/r.json")
     inlined = 'data-afm-record-file="x/r.json">{"a":[1,2]}</script>'
     assert inlined in course_widgets.assets(body, tmp_path, {})
-    (tmp_path / "records/x/r.json").write_text('{"provenance": {"date": ""}, "data": {"a": [1, 2]}}')
+    (tmp_path / "records/x/r.json").write_text(
+        '{"provenance": {"date": ""}, "data": {"a": [1, 2]}}'
+    )
     assert inlined in course_widgets.assets(body, tmp_path, {})
-    for record, message in (("x/none.json", "no such file"), ("../setup.json", "not under records/")):
+    for record, message in (
+        ("x/none.json", "no such file"),
+        ("../setup.json", "not under records/"),
+    ):
         body = course_widgets.mount_html("demo", {}, "x", record=record)
         with pytest.raises(course_widgets.WidgetError, match=message):
             course_widgets.assets(body, tmp_path, {})

@@ -155,8 +155,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     again = commands.add_parser("refresh", help="execute notebooks and write their outputs back")
-    again.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="by default all of them")
-    once = commands.add_parser("run", help="execute one notebook's code cells, for the records they save")
+    again.add_argument(
+        "notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="by default all of them"
+    )
+    once = commands.add_parser(
+        "run", help="execute one notebook's code cells, for the records they save"
+    )
     once.add_argument("notebook", type=Path, metavar="NOTEBOOK")
     once.add_argument("--scale", choices=SCALES, default="full")
     options = parser.parse_args(arguments)

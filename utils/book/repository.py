@@ -29,7 +29,12 @@ def set_repository(url: str, root: Path = ROOT) -> list[Path]:
     """
     require(isinstance(url, str), "URL", "https://host/owner/name, or empty", url)
     url = url.rstrip("/").removesuffix(".git")
-    require(not url or ADDRESS.fullmatch(url) is not None, "URL", "https://host/owner/name, or empty", url)
+    require(
+        not url or ADDRESS.fullmatch(url) is not None,
+        "URL",
+        "https://host/owner/name, or empty",
+        url,
+    )
     setup_line = f'COURSE_REPO = os.environ.get("COURSE_REPO", "{url}")'
     changes: list[tuple[Path, str, str]] = []  # each file, its text, and the text it is to have
     for path, pattern, line in (
@@ -38,7 +43,9 @@ def set_repository(url: str, root: Path = ROOT) -> list[Path]:
     ):
         text = path.read_text(encoding="utf-8")
         if len(pattern.findall(text)) != 1:
-            raise ValueError(f"{path.name} must hold the address on one line, found {pattern.findall(text)}")
+            raise ValueError(
+                f"{path.name} must hold the address on one line, found {pattern.findall(text)}"
+            )
         changes.append((path, text, pattern.sub(line, text)))
     setup = changes[-1][2].rstrip()
     for path in sorted((root / "notebooks").rglob("*.ipynb")):
@@ -62,7 +69,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m utils.book.repository", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("url", nargs="?", default="", help="https://host/owner/name; empty takes it out")
+    parser.add_argument(
+        "url", nargs="?", default="", help="https://host/owner/name; empty takes it out"
+    )
     options = parser.parse_args(arguments)
     try:
         changed = set_repository(options.url)

@@ -114,7 +114,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 def end_id(tokenizer: Tokenizer) -> int:
     """The id of ``END``. Raises ``ValueError`` for a tokenizer that does not know it."""
     found = tokenizer.token_to_id(END)
-    require(found is not None, "tokenizer", f"one that knows {END}", f"{tokenizer.get_vocab_size()} tokens")
+    require(
+        found is not None,
+        "tokenizer",
+        f"one that knows {END}",
+        f"{tokenizer.get_vocab_size()} tokens",
+    )
     return found
 
 
@@ -138,7 +143,12 @@ def checked_tokens(name: str, tokens: Any, vocab_size: int | None = None) -> np.
     require(whole, name, "whole numbers in one dimension", kind)
     if vocab_size is not None and found.size:
         low, high = int(found.min()), int(found.max())
-        require(low >= 0 and high < vocab_size, name, f"in [0, {vocab_size - 1}]", low if low < 0 else high)
+        require(
+            low >= 0 and high < vocab_size,
+            name,
+            f"in [0, {vocab_size - 1}]",
+            low if low < 0 else high,
+        )
     return found
 
 
@@ -153,7 +163,9 @@ def tokens_digest(tokens: np.ndarray) -> str:
 def windows_in(name: str, tokens: np.ndarray, context_length: int) -> int:
     """How many windows of ``context_length`` tokens have a token after each. Raises if there is none."""
     windows = (len(tokens) - 1) // integer("context_length", context_length, 1)
-    require(windows > 0, name, f"at least context_length + 1 = {context_length + 1} tokens", len(tokens))
+    require(
+        windows > 0, name, f"at least context_length + 1 = {context_length + 1} tokens", len(tokens)
+    )
     return windows
 
 
@@ -179,7 +191,9 @@ def open_tokens(path: str | Path) -> np.ndarray:
         tokens = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
-    except Exception:  # whatever NumPy's parser of headers raises; its words advise to unpickle the file
+    except (
+        Exception
+    ):  # whatever NumPy's parser of headers raises; its words advise to unpickle the file
         raise ValueError(
             f"{path.name} is not a readable token file: it is cut off or of another kind"
         ) from None

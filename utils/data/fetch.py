@@ -30,9 +30,13 @@ def download(url: str, sha256: str, name: str | None = None, timeout: float = 30
     (nothing is kept), ``OSError`` naming ``COURSE_DATA`` when the folder cannot be used or is full.
     """
     parts = urlsplit(url) if isinstance(url, str) else None
-    require(parts is not None and parts.scheme in ("http", "https"), "url", "an http(s) address", url)
+    require(
+        parts is not None and parts.scheme in ("http", "https"), "url", "an http(s) address", url
+    )
     sha256 = sha256.lower() if isinstance(sha256, str) else sha256
-    hexadecimal = isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
+    hexadecimal = (
+        isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
+    )
     require(hexadecimal, "sha256", "64 hexadecimal digits", sha256)
     name = unquote(parts.path.rsplit("/", 1)[-1]) if name is None else name
     plain = isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\")
@@ -54,7 +58,10 @@ def _cached(url: str, sha256: str, path: Path, timeout: float) -> Path:
     if path.exists():
         if file_sha256(path) == sha256:
             return path
-        print(f"{path} is corrupt (its SHA-256 is not {sha256[:12]}…): downloading it again", file=sys.stderr)
+        print(
+            f"{path} is corrupt (its SHA-256 is not {sha256[:12]}…): downloading it again",
+            file=sys.stderr,
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     resumed = part.exists() and part.stat().st_size > 0
@@ -88,7 +95,9 @@ def _fetch(url: str, part: Path, target: Path, timeout: float) -> None:
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing beyond what we have: the hash decides whether it is whole
             return
-        raise ConnectionError(_unreachable(url, target, f"HTTP {error.code} {error.reason}")) from None
+        raise ConnectionError(
+            _unreachable(url, target, f"HTTP {error.code} {error.reason}")
+        ) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise ConnectionError(_unreachable(url, target, reason)) from None
@@ -110,7 +119,10 @@ def _blocks(answer: http.client.HTTPResponse, url: str, target: Path) -> Iterato
     try:
         while block := answer.read(1 << 20):
             yield block
-    except (OSError, http.client.HTTPException) as error:  # of reading: what the caller does is not in here
+    except (
+        OSError,
+        http.client.HTTPException,
+    ) as error:  # of reading: what the caller does is not in here
         raise ConnectionError(_unreachable(url, target, error)) from None
 
 

@@ -63,7 +63,9 @@ def cifar10(
     archive = archive or os.environ.get("COURSE_CIFAR") or download(CIFAR10_URL, CIFAR10_SHA256)
     archive = Path(archive)
     if not archive.is_file():
-        raise FileNotFoundError(f"archive (or COURSE_CIFAR) must be an existing file, got {archive}")
+        raise FileNotFoundError(
+            f"archive (or COURSE_CIFAR) must be an existing file, got {archive}"
+        )
     try:
         if zipfile.is_zipfile(archive):
             arrays, name = _cifar_jpeg(archive), "CIFAR-10 images, JPEG-compressed"
@@ -94,9 +96,13 @@ def fashion_mnist(
     _require_sizes(n_train, n_test)
     arrays = []
     for file, digest in FASHION_SHA256.items():
-        raw = gzip.decompress(download(FASHION_URL + file, digest, name=f"fashion-mnist-{file}").read_bytes())
+        raw = gzip.decompress(
+            download(FASHION_URL + file, digest, name=f"fashion-mnist-{file}").read_bytes()
+        )
         image_file = "images" in file
-        values = np.frombuffer(raw, np.uint8, offset=16 if image_file else 8)  # IDX header, big-endian
+        values = np.frombuffer(
+            raw, np.uint8, offset=16 if image_file else 8
+        )  # IDX header, big-endian
         arrays.append(values.reshape(-1, 1, 28, 28) if image_file else values.astype(np.int64))
     source = {"name": "Fashion-MNIST", "sha256": FASHION_SHA256["train-images-idx3-ubyte.gz"]}
     return _subset(tuple(arrays), n_train, n_test, label_noise, seed, source)
@@ -131,7 +137,9 @@ def _cifar_binary(archive: Path) -> tuple[np.ndarray, ...]:
                 whole = raw.size > 0 and raw.size % 3073 == 0
                 require(whole, member.name, "records of 3073 bytes", f"{raw.size} bytes")
                 halves[stem].append(raw.reshape(-1, 3073))
-        while tar.fileobj.read(1 << 20):  # to the very end: there stands the checksum of the compression
+        while tar.fileobj.read(
+            1 << 20
+        ):  # to the very end: there stands the checksum of the compression
             pass
     require(all(halves.values()), "archive", "data_batch_1..5.bin and test_batch.bin", archive.name)
     train, test = (np.concatenate(half) for half in halves.values())
@@ -148,11 +156,18 @@ def _cifar_jpeg(archive: Path) -> tuple[np.ndarray, ...]:
     with zipfile.ZipFile(archive) as pack:
         for half in ("train", "test"):
             files = [
-                Path(name) for name in sorted(pack.namelist()) if name.lower().endswith((".jpg", ".jpeg"))
+                Path(name)
+                for name in sorted(pack.namelist())
+                if name.lower().endswith((".jpg", ".jpeg"))
             ]
             files = [file for file in files if file.parts[0] == half and len(file.parts) == 3]
             classes = {file.parts[1] for file in files}
-            require(classes == set(CIFAR10_CLASSES), f"{half}/ in archive", "CIFAR-10's ten classes", classes)
+            require(
+                classes == set(CIFAR10_CLASSES),
+                f"{half}/ in archive",
+                "CIFAR-10's ten classes",
+                classes,
+            )
             images = np.empty((len(files), 3, 32, 32), np.uint8)
             for i, file in enumerate(files):
                 with pack.open(file.as_posix()) as stream, Image.open(stream) as image:

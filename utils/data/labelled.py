@@ -11,7 +11,9 @@ import numpy as np
 from utils.validate import integer, number, require
 
 
-def checked_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = np.float64) -> np.ndarray:
+def checked_array(
+    name: str, value: Any, shape: tuple[int | str, ...], dtype: Any = np.float64
+) -> np.ndarray:
     """Return ``value`` as an array of ``dtype``, or raise one line that names the argument.
 
     ``shape`` gives each axis as a number that must match, or as a name (any length from 1), as in
@@ -23,11 +25,17 @@ def checked_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: An
         if raw.dtype.kind not in "biufO":  # "1" would become 1, and a complex number lose a part
             raise TypeError
         whole = np.issubdtype(dtype, np.integer)
-        kind = np.float64 if raw.dtype.kind in "fO" else raw.dtype  # what shows a fraction, cast below
+        kind = (
+            np.float64 if raw.dtype.kind in "fO" else raw.dtype
+        )  # what shows a fraction, cast below
         array = np.asarray(raw, dtype=kind if whole else dtype)
     except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise ValueError(f"{name} must be an array of numbers, got {type(value).__name__}") from None
-    wanted = "an array of shape (" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(
+            f"{name} must be an array of numbers, got {type(value).__name__}"
+        ) from None
+    wanted = (
+        "an array of shape (" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+    )
     fits = array.ndim == len(shape) and all(
         size >= 1 if isinstance(axis, str) else size == axis
         for size, axis in zip(array.shape, shape, strict=True)
@@ -36,7 +44,9 @@ def checked_array(name: str, value: Any, shape: tuple[int | str, ...], dtype: An
         raise ValueError(f"{name} must be {wanted}, got an array of shape {array.shape}")
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
-        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite of {array.size} entries")
+        raise ValueError(
+            f"{name} must be finite, got {bad} NaN or infinite of {array.size} entries"
+        )
     if whole and array.size:  # a cast would cut 1.7 to 1, and wrap what does not fit
         info, broken = np.iinfo(dtype), array[array != np.floor(array)]
         for entry in (*broken[:1].tolist(), array.min().item(), array.max().item()):
@@ -52,7 +62,9 @@ def one_hot(labels: np.ndarray, n_classes: int = 10, dtype: Any = np.float64) ->
     """
     labels = checked_array("labels", labels, ("n_samples",), np.int64)
     n_classes = integer("n_classes", n_classes, 2)
-    require(labels.min() >= 0 and labels.max() < n_classes, "labels", f"in [0, {n_classes - 1}]", labels)
+    require(
+        labels.min() >= 0 and labels.max() < n_classes, "labels", f"in [0, {n_classes - 1}]", labels
+    )
     return (np.eye(n_classes)[labels] - 1.0 / n_classes).astype(dtype)
 
 
@@ -71,7 +83,9 @@ def flip_labels(
     require(isinstance(rng, np.random.Generator), "rng", "a numpy.random.Generator", rng)
     flipped = rng.random(len(labels)) < label_noise
     labels = labels.copy()
-    labels[flipped] = (labels[flipped] + rng.integers(1, 10, flipped.sum())) % 10  # 1..9: never its own
+    labels[flipped] = (
+        labels[flipped] + rng.integers(1, 10, flipped.sum())
+    ) % 10  # 1..9: never its own
     return labels, flipped
 
 
@@ -117,7 +131,9 @@ def digits(
     order = rng.permutation(len(images))
     images, labels = images[order], labels[order]
     images = images - images[:n_train].mean(0)
-    images /= np.sqrt((images[:n_train] ** 2).sum(1).mean()) if n_train > 1 else 1.0  # one image: all 0
+    images /= (
+        np.sqrt((images[:n_train] ** 2).sum(1).mean()) if n_train > 1 else 1.0
+    )  # one image: all 0
     y_train, flipped = flip_labels(labels[:n_train], label_noise, rng)
     test = slice(n_train, n_train + n_test)
     x_train, x_test = images[:n_train].astype(dtype), images[test].astype(dtype)

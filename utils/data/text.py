@@ -32,7 +32,9 @@ class TextCorpus:
         versions share falls on the same side in both, and a module's docstrings and source stay
         together. The fraction is therefore met only on average.
         """
-        share = number("validation_fraction", validation_fraction, 0.0, 1.0, open_low=True, open_high=True)
+        share = number(
+            "validation_fraction", validation_fraction, 0.0, 1.0, open_low=True, open_high=True
+        )
         seed = integer("seed", seed, 0)
 
         def held_out(name: str) -> bool:
@@ -57,7 +59,12 @@ def python_docs(parts: tuple[str, ...] = ("topics", "docstrings")) -> TextCorpus
     indentation is removed, because 3.13's compiler does that and earlier ones do not.
     Raises ``FileNotFoundError`` when this Python ships none of the parts asked for.
     """
-    require(not isinstance(parts, str) and len(parts) > 0, "parts", f"a tuple out of {TEXT_PARTS}", parts)
+    require(
+        not isinstance(parts, str) and len(parts) > 0,
+        "parts",
+        f"a tuple out of {TEXT_PARTS}",
+        parts,
+    )
     for part in parts:
         choice("parts", part, TEXT_PARTS)
     documents: list[tuple[str, str]] = []
@@ -81,12 +88,22 @@ def python_docs(parts: tuple[str, ...] = ("topics", "docstrings")) -> TextCorpus
 def _stdlib_sources() -> list[tuple[str, str]]:
     """(relative path, text) of the standard library's modules, without tests and generated tables."""
     root = Path(sysconfig.get_path("stdlib"))
-    skipped = {"test", "tests", "idle_test", "site-packages", "dist-packages", "pydoc_data", "__pycache__"}
+    skipped = {
+        "test",
+        "tests",
+        "idle_test",
+        "site-packages",
+        "dist-packages",
+        "pydoc_data",
+        "__pycache__",
+    }
     modules = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root)
         # _sysconfigdata_* spells out the machine that Python was compiled on.
-        if skipped & set(name.parts) or name.parts[0].startswith(("config-", "_sysconfigdata", "lib-")):
+        if skipped & set(name.parts) or name.parts[0].startswith(
+            ("config-", "_sysconfigdata", "lib-")
+        ):
             continue
         with tokenize.open(path) as file:
             modules.append((name.as_posix(), file.read()))

@@ -57,7 +57,9 @@ def outputs(parameters: Parameters, X: torch.Tensor) -> torch.Tensor:
     return torch.baddbmm(last_bias, X, last_weights)
 
 
-def half_squared_error(parameters: Parameters, X: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def half_squared_error(
+    parameters: Parameters, X: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
     """½ Σ_k (output_k − target_k)², averaged over examples: (models,). Targets are (models, n, out)."""
     return 0.5 * ((outputs(parameters, X) - targets) ** 2).sum(2).mean(1)
 
@@ -95,7 +97,12 @@ def sharpness(
         start = [torch.randn(p.shape, generator=generator).to(p) for p in parameters]
     _check_shapes("start", start, parameters)
     listed = isinstance(orthogonal_to, Sequence)
-    require(listed, "orthogonal_to", "a sequence of vectors, each shaped like the parameters", orthogonal_to)
+    require(
+        listed,
+        "orthogonal_to",
+        "a sequence of vectors, each shaped like the parameters",
+        orthogonal_to,
+    )
     for other in orthogonal_to:
         _check_shapes("orthogonal_to", other, parameters)
     gradient = torch.autograd.grad(loss(parameters).sum(), parameters, create_graph=True)

@@ -45,7 +45,9 @@ class SVDFit:
     def degrees_of_freedom(self, penalty: float = 0.0) -> float:
         """Trace of the matrix that maps the training targets to the fitted values: Σ s²/(s² + penalty)."""
         penalty = number("penalty", penalty, 0.0)
-        squares = self.singular_values[self.singular_values > self.rcond * self.singular_values[0]] ** 2
+        squares = (
+            self.singular_values[self.singular_values > self.rcond * self.singular_values[0]] ** 2
+        )
         return float((squares / (squares + penalty)).sum())
 
 
@@ -70,7 +72,10 @@ class RandomReLU:
 
     def __init__(self, n_inputs: int, n_features: int, seed: int = 0):
         """Draw W (n_inputs, n_features); ``n_features`` ≥ 1 is the largest width there will be."""
-        n_inputs, self.n_features = integer("n_inputs", n_inputs, 1), integer("n_features", n_features, 1)
+        n_inputs, self.n_features = (
+            integer("n_inputs", n_inputs, 1),
+            integer("n_features", n_features, 1),
+        )
         rng = np.random.default_rng(integer("seed", seed, 0))
         # Drawn feature by feature: a larger n_features then keeps the earlier columns.
         self.weights = rng.standard_normal((self.n_features, n_inputs)).T  # (n_inputs, N)

@@ -116,7 +116,9 @@ def run(
     number("scale", scale, SMALLEST)
     integer("steps", steps, 0)
     start = _point("start", start)
-    require(isinstance(order, Sequence), "order", "a sequence of samples or a text of digits", order)
+    require(
+        isinstance(order, Sequence), "order", "a sequence of samples or a text of digits", order
+    )
     require(len(order) >= steps, "order", f"at least steps = {steps} long", len(order))
     order = [int(i) if isinstance(i, str) and i.isdecimal() else i for i in order[:steps]]
     for i in order:
@@ -208,4 +210,6 @@ def _mean_square() -> float:
 def sample_orders(n_orders: int = 3, steps: int = STEPS, seed: int = 0) -> list[str]:
     """Random orders for SGD, one digit a step: the record ``implicit_regularization/sample_orders``."""
     rng = random.Random(seed)
-    return ["".join(str(rng.randrange(len(LENGTHS))) for _ in range(steps)) for _ in range(n_orders)]
+    return [
+        "".join(str(rng.randrange(len(LENGTHS))) for _ in range(steps)) for _ in range(n_orders)
+    ]

@@ -18,7 +18,14 @@ from utils.validate import choice, integer, number, require
 if TYPE_CHECKING:
     import torch
 
-PARTS = ("token_embedding", "position_embedding", "attention", "feed_forward", "norms", "output_head")
+PARTS = (
+    "token_embedding",
+    "position_embedding",
+    "attention",
+    "feed_forward",
+    "norms",
+    "output_head",
+)
 PRECISIONS = {"fp32": 32, "bf16": 16, "int8": 8, "int4": 4}  # bits a number
 SECONDS_A_DAY = 86_400
 
@@ -31,7 +38,11 @@ GPUS = {
     "H100": {"peak16": 989e12, "peak32": 67e12, "memory": 80e9},
 }
 # The same 16-bit peak for GPUs that a run may find itself on and no page offers to choose.
-PEAK16 = {name: gpu["peak16"] for name, gpu in GPUS.items()} | {"H200": 989e12, "L40S": 362e12, "L4": 121e12}
+PEAK16 = {name: gpu["peak16"] for name, gpu in GPUS.items()} | {
+    "H200": 989e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+}
 
 
 @dataclass(frozen=True)
@@ -58,13 +69,25 @@ class Shape:
         for name in ("n_layer", "d_model", "n_head", "d_ff", "vocab_size", "context_length"):
             integer(name, getattr(self, name), 1)
         require(
-            self.d_model % self.n_head == 0, "n_head", f"a divisor of d_model = {self.d_model}", self.n_head
+            self.d_model % self.n_head == 0,
+            "n_head",
+            f"a divisor of d_model = {self.d_model}",
+            self.n_head,
         )
         groups = (
-            self.n_head if self.n_kv_head is None else integer("n_kv_head", self.n_kv_head, 1, self.n_head)
+            self.n_head
+            if self.n_kv_head is None
+            else integer("n_kv_head", self.n_kv_head, 1, self.n_head)
         )
-        require(self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups)
-        require(isinstance(self.tie_embeddings, bool), "tie_embeddings", "True or False", self.tie_embeddings)
+        require(
+            self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups
+        )
+        require(
+            isinstance(self.tie_embeddings, bool),
+            "tie_embeddings",
+            "True or False",
+            self.tie_embeddings,
+        )
         object.__setattr__(self, "n_kv_head", groups)
 
 
@@ -180,7 +203,9 @@ def _preset(
     **facts: Any,
 ) -> dict[str, Any]:
     n_layer, d_model, n_head, d_ff, vocab_size, context_length = sizes
-    shape = Shape(style, n_layer, d_model, n_head, d_ff, vocab_size, context_length, n_kv_head, tied)
+    shape = Shape(
+        style, n_layer, d_model, n_head, d_ff, vocab_size, context_length, n_kv_head, tied
+    )
     return {"label": label, "shape": shape, **facts}
 
 
@@ -192,13 +217,21 @@ PRESETS = {
         "The course's own model", "llama", (6, 256, 4, 704, 4096, 256), published=None, tokens=None
     ),
     "gpt2": _preset(
-        "GPT-2 (small)", "gpt2", (12, 768, 12, 3072, 50257, 1024), published=124_439_808, tokens=None
+        "GPT-2 (small)",
+        "gpt2",
+        (12, 768, 12, 3072, 50257, 1024),
+        published=124_439_808,
+        tokens=None,
     ),
     "gpt2-xl": _preset(
         "GPT-2 XL", "gpt2", (48, 1600, 25, 6400, 50257, 1024), published=1_557_611_200, tokens=None
     ),
     "gpt3": _preset(
-        "GPT-3", "gpt2", (96, 12288, 96, 49152, 50257, 2048), published=175e9, tokens=300_000_000_000
+        "GPT-3",
+        "gpt2",
+        (96, 12288, 96, 49152, 50257, 2048),
+        published=175e9,
+        tokens=300_000_000_000,
     ),
     "llama2-7b": _preset(
         "Llama 2 7B",

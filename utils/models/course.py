@@ -38,7 +38,9 @@ def load(name: str = "course_gpt", folder: str | Path | None = None) -> tuple[GP
     folder = repo_root() / "records" / name if folder is None else Path(folder)
     for file in ("model.safetensors", "config.json", "tokenizer.json"):
         if not (folder / file).is_file():
-            raise FileNotFoundError(f"{shown} holds no {file}: train it with experiments.course_gpt.train")
+            raise FileNotFoundError(
+                f"{shown} holds no {file}: train it with experiments.course_gpt.train"
+            )
     model, tokenizer = load_pretrained(folder).eval(), load_tokenizer(folder / "tokenizer.json")
     size, fits = tokenizer.get_vocab_size(), f"of the model's {model.config.vocab_size} tokens"
     require(size == model.config.vocab_size, f"{shown}/tokenizer.json", fits, size)
@@ -66,7 +68,9 @@ def choose_model(name: str = "course") -> tuple[nn.Module, Any]:
 
         try:
             tokenizer = AutoTokenizer.from_pretrained(address)
-            return AutoModelForCausalLM.from_pretrained(address, dtype=torch.float32).eval(), tokenizer
+            return AutoModelForCausalLM.from_pretrained(
+                address, dtype=torch.float32
+            ).eval(), tokenizer
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             print(f"{address} could not be fetched, so this is the course's own model. ({reason})")

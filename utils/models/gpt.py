@@ -45,14 +45,27 @@ class GPTConfig:
         choice("style", self.style, ("gpt2", "llama"))
         for name in ("vocab_size", "context_length", "n_layer", "n_head", "d_model"):
             integer(name, getattr(self, name), 1)
-        step, named = (2 * self.n_head, "2 n_head") if self.style == "llama" else (self.n_head, "n_head")
-        require(self.d_model % step == 0, "d_model", f"a multiple of {named} = {step}", self.d_model)
+        step, named = (
+            (2 * self.n_head, "2 n_head") if self.style == "llama" else (self.n_head, "n_head")
+        )
+        require(
+            self.d_model % step == 0, "d_model", f"a multiple of {named} = {step}", self.d_model
+        )
         d_ff = 4 * self.d_model if self.style == "gpt2" else -(-8 * self.d_model // 96) * 32
-        object.__setattr__(self, "d_ff", integer("d_ff", d_ff if self.d_ff is None else self.d_ff, 1))
+        object.__setattr__(
+            self, "d_ff", integer("d_ff", d_ff if self.d_ff is None else self.d_ff, 1)
+        )
         groups = self.n_head if self.n_kv_head is None else self.n_kv_head
         object.__setattr__(self, "n_kv_head", integer("n_kv_head", groups, 1, self.n_head))
-        require(self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups)
-        require(isinstance(self.tie_embeddings, bool), "tie_embeddings", "True or False", self.tie_embeddings)
+        require(
+            self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups
+        )
+        require(
+            isinstance(self.tie_embeddings, bool),
+            "tie_embeddings",
+            "True or False",
+            self.tie_embeddings,
+        )
         number("norm_eps", self.norm_eps, 0.0, open_low=True)
         number("rope_theta", self.rope_theta, 1.0, open_low=True)
 
@@ -67,7 +80,14 @@ class KVCache:
 
     def __init__(self, model: GPT, batch_size: int = 1) -> None:
         c = model.config
-        shape = (c.n_layer, 2, integer("batch_size", batch_size, 1), c.n_kv_head, c.context_length, c.d_head)
+        shape = (
+            c.n_layer,
+            2,
+            integer("batch_size", batch_size, 1),
+            c.n_kv_head,
+            c.context_length,
+            c.d_head,
+        )
         self.kv, self.length = model.tok.weight.new_zeros(shape), 0
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,7 +98,11 @@ class KVCache:
 
 
 def _norm(c: GPTConfig) -> nn.Module:
-    return nn.LayerNorm(c.d_model, c.norm_eps) if c.style == "gpt2" else nn.RMSNorm(c.d_model, c.norm_eps)
+    return (
+        nn.LayerNorm(c.d_model, c.norm_eps)
+        if c.style == "gpt2"
+        else nn.RMSNorm(c.d_model, c.norm_eps)
+    )
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -96,10 +120,14 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(c.d_model, (c.n_head + 2 * c.n_kv_head) * c.d_head, bias=bias)
         self.out = nn.Linear(c.d_model, c.d_model, bias=bias)
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor] | None, cache: KVCache | None) -> Tensor:
+    def forward(
+        self, x: Tensor, rope: tuple[Tensor, Tensor] | None, cache: KVCache | None
+    ) -> Tensor:
         (B, T, C), c = x.shape, self.c
         heads = self.qkv(x).view(B, T, c.n_head + 2 * c.n_kv_head, c.d_head).transpose(1, 2)
-        qk, v = heads.split((c.n_head + c.n_kv_head, c.n_kv_head), dim=1)  # (B, H + G, T, D), (B, G, T, D)
+        qk, v = heads.split(
+            (c.n_head + c.n_kv_head, c.n_kv_head), dim=1
+        )  # (B, H + G, T, D), (B, G, T, D)
         if rope is not None:
             qk = _rotate(qk, *(t.to(qk.dtype) for t in rope))
         q, k = qk.split((c.n_head, c.n_kv_head), dim=1)
@@ -136,9 +164,16 @@ class Block(nn.Module):
 
     def __init__(self, c: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.norm1, self.attn, self.norm2, self.mlp = _norm(c), Attention(c, layer), _norm(c), MLP(c)
+        self.norm1, self.attn, self.norm2, self.mlp = (
+            _norm(c),
+            Attention(c, layer),
+            _norm(c),
+            MLP(c),
+        )
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor] | None, cache: KVCache | None) -> Tensor:
+    def forward(
+        self, x: Tensor, rope: tuple[Tensor, Tensor] | None, cache: KVCache | None
+    ) -> Tensor:
         x = x + self.attn(self.norm1(x), rope, cache)
         return x + self.mlp(self.norm2(x))
 
@@ -155,14 +190,20 @@ class GPT(nn.Module):
         self.norm, self.head = _norm(c), nn.Linear(c.d_model, c.vocab_size, bias=False)
         for name, p in self.named_parameters():
             if name.endswith(("bias", "attn.out.weight", "mlp.down.weight")):
-                nn.init.zeros_(p)  # without its output projections, every block starts as the identity
-            elif p.dim() == 2:  # keeps activations of size one; the usual 0.02 is far smaller at small widths
+                nn.init.zeros_(
+                    p
+                )  # without its output projections, every block starts as the identity
+            elif (
+                p.dim() == 2
+            ):  # keeps activations of size one; the usual 0.02 is far smaller at small widths
                 nn.init.normal_(p, std=p.shape[1] ** -0.5)
         if c.tie_embeddings:
             self.head.weight = self.tok.weight
         if c.style == "llama":
             rate = c.rope_theta ** -(torch.arange(0, c.d_head, 2, dtype=torch.float32) / c.d_head)
-            angle = torch.outer(torch.arange(c.context_length, dtype=torch.float32), rate)  # (T, D/2)
+            angle = torch.outer(
+                torch.arange(c.context_length, dtype=torch.float32), rate
+            )  # (T, D/2)
             self.register_buffer("cos", angle.cos(), persistent=False)
             self.register_buffer("sin", angle.sin(), persistent=False)
 
@@ -171,7 +212,9 @@ class GPT(nn.Module):
         parts = self if embeddings else nn.ModuleList([self.blocks, self.norm])
         return sum(p.numel() for p in parts.parameters())
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self, ids: Tensor, targets: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
         """Logits (B, T, V), or with ``targets`` (B, T) the mean cross-entropy in nats a token.
 
         With a ``cache``, ``ids`` continue what it holds. Raises ``ValueError`` for more positions than
@@ -179,9 +222,15 @@ class GPT(nn.Module):
         """
         c, V, past = self.config, self.config.vocab_size, 0 if cache is None else cache.length
         end = past + ids.shape[1]
-        require(end <= c.context_length, "ids", f"at most context_length = {c.context_length} long", end)
+        require(
+            end <= c.context_length, "ids", f"at most context_length = {c.context_length} long", end
+        )
         for name, t in (("ids", ids), ("targets", targets)):
-            if t is not None and t.device.type == "cpu" and (wrong := t[(t < 0) | (t >= V)]).numel():
+            if (
+                t is not None
+                and t.device.type == "cpu"
+                and (wrong := t[(t < 0) | (t >= V)]).numel()
+            ):
                 require(False, name, f"in [0, {V - 1}]", int(wrong[0]))
         x, rope = self.tok(ids), None  # (B, T, C)
         if self.pos is not None:
@@ -195,6 +244,11 @@ class GPT(nn.Module):
         x = self.norm(x)
         if targets is None:
             return self.head(x)  # (B, T, V)
-        n = 512 if x.device.type == "cpu" else 8192  # parts whose logits fit a CPU's cache: a tenth faster
+        n = (
+            512 if x.device.type == "cpu" else 8192
+        )  # parts whose logits fit a CPU's cache: a tenth faster
         parts = zip(x.flatten(0, 1).split(n), targets.flatten().split(n), strict=True)
-        return sum(F.cross_entropy(self.head(h), y, reduction="sum") for h, y in parts) / targets.numel()
+        return (
+            sum(F.cross_entropy(self.head(h), y, reduction="sum") for h, y in parts)
+            / targets.numel()
+        )

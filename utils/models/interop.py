@@ -93,12 +93,20 @@ def _names(c: GPTConfig) -> dict[str, tuple[str, ...]]:
         modules["head"] = ("lm_head",)
     kinds = {ours: ("weight",) for ours in modules}
     if gpt2:
-        kinds |= {ours: ("weight", "bias") for ours in modules if ours not in ("tok", "pos", "head")}
-    return {f"{o}.{kind}": tuple(f"{t}.{kind}" for t in modules[o]) for o in modules for kind in kinds[o]}
+        kinds |= {
+            ours: ("weight", "bias") for ours in modules if ours not in ("tok", "pos", "head")
+        }
+    return {
+        f"{o}.{kind}": tuple(f"{t}.{kind}" for t in modules[o])
+        for o in modules
+        for kind in kinds[o]
+    }
 
 
 def _turned(c: GPTConfig, ours: str) -> bool:
-    return c.style == "gpt2" and ours.endswith(("qkv.weight", "out.weight", "up.weight", "down.weight"))
+    return c.style == "gpt2" and ours.endswith(
+        ("qkv.weight", "out.weight", "up.weight", "down.weight")
+    )
 
 
 def to_state_dict(model: GPT) -> dict[str, Tensor]:
@@ -111,7 +119,8 @@ def to_state_dict(model: GPT) -> dict[str, Tensor]:
         else:
             parts = w.chunk(len(theirs))
         result |= {
-            name: (p.T if _turned(c, ours) else p).contiguous() for name, p in zip(theirs, parts, strict=True)
+            name: (p.T if _turned(c, ours) else p).contiguous()
+            for name, p in zip(theirs, parts, strict=True)
         }
     return result
 
@@ -122,11 +131,19 @@ def from_state_dict(config: GPTConfig, state: dict[str, Tensor]) -> GPT:
     Raises ``ValueError`` naming a tensor that is missing, not part of this architecture, of another shape,
     not floating-point or not finite.
     """
-    if config.style == "gpt2" and "wte.weight" in state:  # the first published checkpoints lack the prefix
-        state = {name if name == "lm_head.weight" else f"transformer.{name}": w for name, w in state.items()}
+    if (
+        config.style == "gpt2" and "wte.weight" in state
+    ):  # the first published checkpoints lack the prefix
+        state = {
+            name if name == "lm_head.weight" else f"transformer.{name}": w
+            for name, w in state.items()
+        }
     # A config.json may ask for anything: compare it with the weights before memory is taken for it.
     require(
-        config.n_layer <= len(state), "n_layer", f"at most {len(state)}, the tensors here", config.n_layer
+        config.n_layer <= len(state),
+        "n_layer",
+        f"at most {len(state)}, the tensors here",
+        config.n_layer,
     )
     names = _names(config)
     for name in (name for theirs in names.values() for name in theirs):
@@ -141,14 +158,18 @@ def from_state_dict(config: GPTConfig, state: dict[str, Tensor]) -> GPT:
             _require_fit(config, ours, theirs, [state[name] for name in theirs], shapes[ours])
         model = GPT(config)
     except (RuntimeError, MemoryError) as error:
-        raise ValueError(f"config.json asks for a model too large to build: {_line(error)}") from None
+        raise ValueError(
+            f"config.json asks for a model too large to build: {_line(error)}"
+        ) from None
     own = dict(model.named_parameters())
     with torch.no_grad():
         for ours, theirs in names.items():
             w = torch.cat([state[name] for name in theirs]) if len(theirs) > 1 else state[theirs[0]]
             own[ours].copy_(w.T if _turned(config, ours) else w)
             bad = own[ours].numel() - int(torch.isfinite(own[ours]).sum())
-            require(bad == 0, theirs[0], "finite", f"{bad} entries that are NaN or infinite in float32")
+            require(
+                bad == 0, theirs[0], "finite", f"{bad} entries that are NaN or infinite in float32"
+            )
     return model
 
 
@@ -159,7 +180,11 @@ def _ignored(config: GPTConfig, name: str) -> bool:
 
 
 def _require_fit(
-    config: GPTConfig, ours: str, names: tuple[str, ...], parts: list[Tensor], shape: tuple[int, ...]
+    config: GPTConfig,
+    ours: str,
+    names: tuple[str, ...],
+    parts: list[Tensor],
+    shape: tuple[int, ...],
 ) -> None:
     """Refuse their tensors unless they are floating-point and make up our parameter ``ours``."""
     for name, part in zip(names, parts, strict=True):
@@ -174,7 +199,12 @@ def _require_fit(
     heights = (shape[0] - 2 * heads, heads, heads) if "qkv" in ours else (config.d_ff, config.d_ff)
     for name, part, height in zip(names, parts, heights, strict=True):
         wanted = (height, *shape[1:])
-        require(tuple(part.shape) == wanted, f"shape of {name}", f"as in config.json ({wanted})", part.shape)
+        require(
+            tuple(part.shape) == wanted,
+            f"shape of {name}",
+            f"as in config.json ({wanted})",
+            part.shape,
+        )
 
 
 def _line(error: BaseException) -> str:
@@ -204,7 +234,11 @@ def to_config(config: GPTConfig) -> dict[str, Any]:
         }
     else:
         rope = {"rope_theta": c.rope_theta, "rope_type": "default"}
-        result |= {"architectures": ["LlamaForCausalLM"], "head_dim": c.d_head, "rope_parameters": rope}
+        result |= {
+            "architectures": ["LlamaForCausalLM"],
+            "head_dim": c.d_head,
+            "rope_parameters": rope,
+        }
         result["rope_theta"] = c.rope_theta  # where transformers 4 looks
     return result
 
@@ -215,7 +249,9 @@ def from_config(theirs: dict[str, Any]) -> GPTConfig:
     style = theirs.get("model_type")
     require(isinstance(style, str) and style in FIELDS, "model_type", "'gpt2' or 'llama'", style)
     for name, allowed in ASSUMED[style].items():
-        require(theirs.get(name, allowed[0]) in allowed, name, f"one of {allowed}", theirs.get(name))
+        require(
+            theirs.get(name, allowed[0]) in allowed, name, f"one of {allowed}", theirs.get(name)
+        )
     fields: dict[str, Any] = {}
     for ours, name in (FIELDS[style] | SHARED).items():
         if theirs.get(name) is not None:
@@ -239,7 +275,12 @@ def from_config(theirs: dict[str, Any]) -> GPTConfig:
         fields["rope_theta"] = number("rope_theta", theta, 1.0, open_low=True)
     config = GPTConfig(style=style, **fields)
     width = theirs.get("head_dim") or config.d_head
-    require(width == config.d_head, "head_dim", f"hidden_size / num_attention_heads = {config.d_head}", width)
+    require(
+        width == config.d_head,
+        "head_dim",
+        f"hidden_size / num_attention_heads = {config.d_head}",
+        width,
+    )
     return config
 
 
@@ -253,9 +294,13 @@ def to_transformers(model: GPT) -> PreTrainedModel:
     fields.pop("model_type")
     theirs = their_model(their_config(**fields))
     missing, unknown = theirs.load_state_dict(to_state_dict(model), strict=False)
-    lost = [name for name in missing if not (name == "lm_head.weight" and model.config.tie_embeddings)]
+    lost = [
+        name for name in missing if not (name == "lm_head.weight" and model.config.tie_embeddings)
+    ]
     if lost or unknown:
-        raise RuntimeError(f"transformers names its weights differently here: {lost + list(unknown)}")
+        raise RuntimeError(
+            f"transformers names its weights differently here: {lost + list(unknown)}"
+        )
     return theirs.to(model.tok.weight.device).eval()
 
 
@@ -287,7 +332,8 @@ def load_pretrained(folder: str | Path) -> GPT:
         good = isinstance(shards, dict) and len(shards) > 0
         # A name with folders in it would read outside this one.
         good = good and all(
-            isinstance(n, str) and n not in ("", "..") and Path(n).name == n for n in shards.values()
+            isinstance(n, str) and n not in ("", "..") and Path(n).name == n
+            for n in shards.values()
         )
         require(good, f"weight_map in {index.name}", "an object of plain file names", shards)
         names = sorted(set(shards.values()))
@@ -298,7 +344,9 @@ def load_pretrained(folder: str | Path) -> GPT:
         except FileNotFoundError:
             raise FileNotFoundError(f"{folder.name} holds no {name}") from None
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"{folder.name} is not a readable checkpoint: {name}: {_line(error)}") from None
+            raise ValueError(
+                f"{folder.name} is not a readable checkpoint: {name}: {_line(error)}"
+            ) from None
     return from_state_dict(config, state)
 
 

@@ -64,7 +64,9 @@ class KneserNey:
             total = _look_up(contexts, totals, grams // self.vocab_size)
             kinds = _look_up(contexts, followers, grams // self.vocab_size)
             lower, seen = p[n - 1 :], total > 0
-            higher = (np.maximum(count - discount, 0) + discount * kinds * lower) / np.where(seen, total, 1)
+            higher = (np.maximum(count - discount, 0) + discount * kinds * lower) / np.where(
+                seen, total, 1
+            )
             p[n - 1 :] = np.where(seen, higher, lower)
         return -np.log(p)
 

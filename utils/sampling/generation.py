@@ -76,7 +76,9 @@ class _Decoder:
             out = self.model(input_ids=ids, past_key_values=self.past, use_cache=self.cache)
             self.past, logits = (out.past_key_values if self.cache else None), out.logits
         logits = logits[:, -1].float()
-        return logits.cpu() if logits.device.type == "mps" else logits  # the draw is float64, MPS has none
+        return (
+            logits.cpu() if logits.device.type == "mps" else logits
+        )  # the draw is float64, MPS has none
 
 
 @dataclass
@@ -109,7 +111,9 @@ def _ids(name: str, prompt: Prompt, tokenizer: Any, vocab_size: int, context: in
         encoded = tokenizer.encode(prompt)
         prompt = getattr(encoded, "ids", encoded)
     given = prompt.tolist() if isinstance(prompt, (Tensor, np.ndarray)) else prompt
-    require(isinstance(given, (list, tuple, range)), name, "text or a sequence of token ids", prompt)
+    require(
+        isinstance(given, (list, tuple, range)), name, "text or a sequence of token ids", prompt
+    )
     ids = [integer(f"{name} id", i, 0, vocab_size - 1) for i in given]
     require(len(ids) > 0, name, "at least one token", prompt)
     require(len(ids) <= context, name, f"at most {context} tokens, the context's length", len(ids))
@@ -132,21 +136,34 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline() if self.pipeline is None else self.pipeline
-        require(isinstance(self.pipeline, Pipeline), "pipeline", "a Pipeline or None", self.pipeline)
+        require(
+            isinstance(self.pipeline, Pipeline), "pipeline", "a Pipeline or None", self.pipeline
+        )
         integer("max_tokens", self.max_tokens, 1)
         integer("min_tokens", self.min_tokens, 0, self.max_tokens)
         integer("seed", self.seed, 0)
         self.stop = stop_strings(self.stop)
-        require(not self.stop or self.tokenizer is not None, "tokenizer", "given with stop strings", None)
+        require(
+            not self.stop or self.tokenizer is not None,
+            "tokenizer",
+            "given with stop strings",
+            None,
+        )
         config, self.vocab_size = self.model.config, self.model.config.vocab_size
-        limit = getattr(config, "context_length", None) or getattr(config, "max_position_embeddings", None)
+        limit = getattr(config, "context_length", None) or getattr(
+            config, "max_position_embeddings", None
+        )
         self.context = limit or 10**9
-        eos = () if self.eos is None else self.eos  # None: a transformers configuration without an end token
+        eos = (
+            () if self.eos is None else self.eos
+        )  # None: a transformers configuration without an end token
         eos = eos if isinstance(eos, (list, tuple, set)) else [eos]
         self.eos = [integer("eos", e, 0, self.vocab_size - 1) for e in eos]
         named = isinstance(self.tokenizer, (str, bytes))  # these have the two methods as well
         usable = not named and all(hasattr(self.tokenizer, m) for m in ("encode", "decode"))
-        require(self.tokenizer is None or usable, "tokenizer", "with encode and decode", self.tokenizer)
+        require(
+            self.tokenizer is None or usable, "tokenizer", "with encode and decode", self.tokenizer
+        )
 
     def row(self, index: int, prompt: Prompt) -> _Row:
         ids = _ids(f"prompts[{index}]", prompt, self.tokenizer, self.vocab_size, self.context)
@@ -175,7 +192,9 @@ class _Run:
         finally:
             self.model.train(training)
 
-    def _draw(self, rows: list[_Row], logits: Tensor, n: int) -> tuple[Tensor, list[tuple[_Row, Piece]]]:
+    def _draw(
+        self, rows: list[_Row], logits: Tensor, n: int
+    ) -> tuple[Tensor, list[tuple[_Row, Piece]]]:
         model_logp = logits.double().log_softmax(-1)
         if self.eos and n <= self.min_tokens:
             logits = ban(logits, self.eos)
@@ -183,7 +202,9 @@ class _Run:
             torch.tensor([getattr(row, kind).random() for row in rows], dtype=torch.float64)
             for kind in ("draws", "xtc_draws")
         )
-        logits = self.pipeline(logits, [row.prompt_ids for row in rows], [row.ids for row in rows], u_xtc)
+        logits = self.pipeline(
+            logits, [row.prompt_ids for row in rows], [row.ids for row in rows], u_xtc
+        )
         logp = logits.double().log_softmax(-1)
         tokens = sample(logp.exp(), u)
         entropy = (logp.exp() * -logp.where(logp.isfinite(), 0)).sum(-1).tolist()
@@ -232,7 +253,9 @@ def generate(
     one = isinstance(prompts, str) or getattr(prompts, "ndim", 2) == 1
     several = isinstance(prompts, (list, tuple, range)) or getattr(prompts, "ndim", 0) in (1, 2)
     require(one or several, "prompts", "a text, token ids, or a list of these", prompts)
-    prompts = [prompts] if one or (len(prompts) > 0 and isinstance(prompts[0], Integral)) else prompts
+    prompts = (
+        [prompts] if one or (len(prompts) > 0 and isinstance(prompts[0], Integral)) else prompts
+    )
     require(len(prompts) > 0, "prompts", "at least one prompt", prompts)
     rows = [run.row(i, prompt) for i, prompt in enumerate(prompts)]
     for length in dict.fromkeys(len(row.prompt_ids) for row in rows):
@@ -249,7 +272,9 @@ def stream(
     After the last token comes one more piece, with token −1, if text was still held back.
     """
     run = _Run(model, pipeline, **options)
-    row = run.row(0, prompt)  # here, not in the generator: a bad prompt is refused by the call itself
+    row = run.row(
+        0, prompt
+    )  # here, not in the generator: a bad prompt is refused by the call itself
 
     def pieces() -> Iterator[Piece]:
         for drawn in run.steps([row]):

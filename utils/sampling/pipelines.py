@@ -35,7 +35,9 @@ class Engine:
 
     order: tuple[str, ...]
     ties: str  # its rule at top_k, see `utils.sampling.transforms.top_k`
-    last_n: int | None = None  # default window of the penalties, in tokens; None: it has no such setting
+    last_n: int | None = (
+        None  # default window of the penalties, in tokens; None: it has no such setting
+    )
     output_only: frozenset[str] = frozenset()  # penalties that do not see the prompt
 
 
@@ -60,7 +62,14 @@ ENGINES = {
     # The prompt is fed to the samplers, so penalties see it. A ban is a logit bias of −inf.
     "llama.cpp": Engine(
         order=(
-            *("ban", "logit_bias", "repetition_penalty", "frequency_penalty", "presence_penalty", "dry"),
+            *(
+                "ban",
+                "logit_bias",
+                "repetition_penalty",
+                "frequency_penalty",
+                "presence_penalty",
+                "dry",
+            ),
             *("top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "xtc", "temperature"),
         ),
         ties="exact",
@@ -144,20 +153,33 @@ class Pipeline:
         engine = ENGINES[choice("engine", self.engine, tuple(ENGINES))]
         t = number("temperature", self.temperature, 0.0)
         refused = self.engine == "transformers" and t == 0
-        require(not refused, "temperature", "above 0 in transformers (greedy is do_sample=False there)", t)
+        require(
+            not refused,
+            "temperature",
+            "above 0 in transformers (greedy is do_sample=False there)",
+            t,
+        )
         if self.engine == "vllm" and 0 < t < 0.01:
             object.__setattr__(self, "temperature", 0.01)
         self._check_values()
         if self.last_n is not None:
             integer("last_n", self.last_n, -1)
             require(
-                engine.last_n is not None, "last_n", f"None: {self.engine} has no such setting", self.last_n
+                engine.last_n is not None,
+                "last_n",
+                f"None: {self.engine} has no such setting",
+                self.last_n,
             )
         for name in self._changed():
             if name not in engine.order and not self.ignore_unsupported:
                 off = DEFAULTS[name]
-                require(False, name, f"{off!r}: {self.engine} has no such setting", getattr(self, name))
-            if name not in ("ban", "logit_bias"):  # their ids can be checked only against a vocabulary
+                require(
+                    False, name, f"{off!r}: {self.engine} has no such setting", getattr(self, name)
+                )
+            if name not in (
+                "ban",
+                "logit_bias",
+            ):  # their ids can be checked only against a vocabulary
                 self._apply(name, torch.zeros(2), [], [], 0.0)
 
     def _check_values(self) -> None:
@@ -181,7 +203,9 @@ class Pipeline:
         ids = self.ban.tolist() if hasattr(self.ban, "tolist") else self.ban
         object.__setattr__(self, "ban", tuple(integer("ban id", i, 0) for i in ids))
         mapped = self.logit_bias is None or isinstance(self.logit_bias, Mapping)
-        require(mapped, "logit_bias", "a mapping from token ids to numbers, or None", self.logit_bias)
+        require(
+            mapped, "logit_bias", "a mapping from token ids to numbers, or None", self.logit_bias
+        )
 
     def _changed(self) -> list[str]:
         """The settings that are not at their default. mlx-lm takes top_p = 0 for off as well."""
@@ -205,7 +229,9 @@ class Pipeline:
         changed = self._changed()
         # vLLM and mlx-lm take the maximum at once; llama.cpp runs its chain first, where XTC may remove it.
         skip = TRUNCATIONS if self.greedy and self.engine in ("vllm", "mlx") else frozenset()
-        return tuple(name for name in ENGINES[self.engine].order if name in changed and name not in skip)
+        return tuple(
+            name for name in ENGINES[self.engine].order if name in changed and name not in skip
+        )
 
     def _apply(
         self, name: str, logits: Tensor, prompt: list, output: list, u: float | Tensor | None
@@ -220,7 +246,11 @@ class Pipeline:
         if name in ("repetition_penalty", "frequency_penalty", "presence_penalty"):
             ids = output if name in engine.output_only else _joined(prompt, output)
             last_n = engine.last_n if self.last_n is None else self.last_n
-            ids = ids if last_n is None or last_n < 0 else [row[max(len(row) - last_n, 0) :] for row in ids]
+            ids = (
+                ids
+                if last_n is None or last_n < 0
+                else [row[max(len(row) - last_n, 0) :] for row in ids]
+            )
             return getattr(transforms, name)(logits, ids, value)
         if name == "no_repeat_ngram":
             return transforms.no_repeat_ngram(logits, _joined(prompt, output), value)
@@ -260,13 +290,17 @@ class Pipeline:
             kept, logp = now > transforms.NEG_INF, check_logits(now).double().log_softmax(-1)
             before = steps[-1].logits if steps else now
             removed = before.double().softmax(-1).where(~kept, 0).sum(-1)
-            entropy = -(logp.exp() * logp.where(kept, 0)).sum(-1) + 0.0  # a sure token's is 0, not -0
+            entropy = (
+                -(logp.exp() * logp.where(kept, 0)).sum(-1) + 0.0
+            )  # a sure token's is 0, not -0
             steps.append(Step(name, now, kept, removed, entropy))
         return steps
 
 
 _OPTIONS = ("engine", "last_n", "ignore_unsupported", "xtc_threshold")
-DEFAULTS = {f.name: f.default for f in fields(Pipeline) if f.name not in _OPTIONS and "dry_" not in f.name}
+DEFAULTS = {
+    f.name: f.default for f in fields(Pipeline) if f.name not in _OPTIONS and "dry_" not in f.name
+}
 
 
 def _joined(prompt: list[Tensor], output: list[Tensor]) -> list[Tensor]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from utils.validate import integer, require
 
-INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what decoding shows for a character whose last bytes are to come
+INCOMPLETE = (
+    "\N{REPLACEMENT CHARACTER}"  # what decoding shows for a character whose last bytes are to come
+)
 
 
 class StopScanner:
@@ -20,7 +22,11 @@ class StopScanner:
     """
 
     def __init__(
-        self, tokenizer: Any, prompt_ids: Sequence[int], stop: str | Sequence[str] = (), min_tokens: int = 0
+        self,
+        tokenizer: Any,
+        prompt_ids: Sequence[int],
+        stop: str | Sequence[str] = (),
+        min_tokens: int = 0,
     ):
         self.tokenizer, self.stop = tokenizer, stop_strings(stop)
         self.min_tokens = integer("min_tokens", min_tokens, 0)
@@ -28,7 +34,9 @@ class StopScanner:
         self.before = list(prompt_ids)[-8:]
         behind = tokenizer.decode(self.before)
         if behind.endswith(INCOMPLETE) and not self._ends_in_the_sign():
-            behind = behind.rstrip(INCOMPLETE)  # a character whose last bytes the first tokens bring
+            behind = behind.rstrip(
+                INCOMPLETE
+            )  # a character whose last bytes the first tokens bring
         self.skip = len(behind)
         self.ids: list[int] = []
         self.text = ""  # decoded so far, and cut at the stop string once there is one

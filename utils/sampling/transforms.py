@@ -35,7 +35,12 @@ Ids = Sequence[int] | Sequence[Sequence[int]] | Tensor
 
 def check_logits(logits: Tensor) -> Tensor:
     """Return ``logits`` if every row holds a finite value and neither NaN nor +inf, else raise."""
-    ok = isinstance(logits, Tensor) and logits.is_floating_point() and logits.ndim >= 1 and logits.numel() > 0
+    ok = (
+        isinstance(logits, Tensor)
+        and logits.is_floating_point()
+        and logits.ndim >= 1
+        and logits.numel() > 0
+    )
     require(ok, "logits", "a floating-point tensor of shape (..., vocab_size)", logits)
     # A row's maximum is NaN if the row holds NaN, +inf if it holds +inf, −inf if all of it is −inf.
     ok = bool(logits.amax(-1).isfinite().all())
@@ -53,7 +58,12 @@ def histories(ids: Ids, logits: Tensor) -> list[Tensor]:
     except (TypeError, ValueError, RuntimeError, KeyError, OverflowError):
         parts = None
     require(parts is not None and not isinstance(ids, Mapping), "ids", kind, ids)
-    require(len(parts) in (1, rows), "ids", f"one history or one for each of the {rows} rows", len(parts))
+    require(
+        len(parts) in (1, rows),
+        "ids",
+        f"one history or one for each of the {rows} rows",
+        len(parts),
+    )
     for part in parts:
         if part.numel():
             whole = not (part.is_floating_point() or part.is_complex() or part.dtype == torch.bool)
@@ -82,7 +92,9 @@ def temperature(logits: Tensor, t: float) -> Tensor:
         best = logits.argmax(-1, keepdim=True)
         return torch.full_like(logits, NEG_INF).scatter(-1, best, logits.gather(-1, best))
     divided = logits / t
-    if not bool(divided.amax(-1).isfinite().all()):  # a tiny t takes the largest out of range: shift it to 0
+    if not bool(
+        divided.amax(-1).isfinite().all()
+    ):  # a tiny t takes the largest out of range: shift it to 0
         divided = ((logits - logits.amax(-1, keepdim=True)).double() / t).to(logits.dtype)
     return divided
 
@@ -140,7 +152,10 @@ def typical_p(logits: Tensor, p: float, ties: str = "keep") -> Tensor:
     too (transformers); ``ties="exact"`` stops at the first whose mass exceeds ``p``, of tied tokens the lower
     ids (llama.cpp leaves open which).
     """
-    p, ties = number("typical_p", p, 0.0, 1.0, open_low=True), choice("ties", ties, ("keep", "exact"))
+    p, ties = (
+        number("typical_p", p, 0.0, 1.0, open_low=True),
+        choice("ties", ties, ("keep", "exact")),
+    )
     check_logits(logits)
     if p == 1:
         return logits.clone()
@@ -218,7 +233,9 @@ def repetition_penalty(logits: Tensor, ids: Ids, penalty: float) -> Tensor:
 def frequency_penalty(logits: Tensor, ids: Ids, alpha: float) -> Tensor:
     """Subtract ``alpha`` for *every* occurrence in ``ids``: z_j − c_j·α (OpenAI's API, α in [−2, 2])."""
     alpha, said = number("frequency_penalty", alpha), counts(ids, check_logits(logits))
-    return _in_range(torch.where(said > 0, logits - alpha * said, logits), "frequency_penalty", alpha)
+    return _in_range(
+        torch.where(said > 0, logits - alpha * said, logits), "frequency_penalty", alpha
+    )
 
 
 def presence_penalty(logits: Tensor, ids: Ids, alpha: float) -> Tensor:
@@ -287,7 +304,9 @@ def dry(
     if multiplier == 0 or base < 1 or last_n == 0:
         return penalised
     taken = torch.zeros_like(penalised).view(-1, logits.shape[-1])
-    longest_exponent = 88.7228391 / math.log(base) if base > 1.000001 else math.inf  # float32's largest power
+    longest_exponent = (
+        88.7228391 / math.log(base) if base > 1.000001 else math.inf
+    )  # float32's largest power
     for row, history in enumerate(pasts):
         past = history.tolist()[::-1]  # past[0] is the latest token
         past = past if last_n < 0 else past[:last_n]
@@ -295,7 +314,11 @@ def dry(
         longest: dict[int, int] = {}
         for start in range(1, len(past)):
             length = 0
-            while length < limit and start + length < len(past) and past[length] == past[start + length]:
+            while (
+                length < limit
+                and start + length < len(past)
+                and past[length] == past[start + length]
+            ):
                 length += 1
             if length >= allowed_length and past[start - 1] not in breakers:
                 longest[past[start - 1]] = max(length, longest.get(past[start - 1], 0))
@@ -332,7 +355,12 @@ def sample(probs: Tensor, u: float | Tensor) -> Tensor:
     one a row, is stored by the caller, so that a draw can be replayed. The sum runs in float64 on the CPU
     whatever the device: the same probabilities and the same ``u`` give the same token everywhere.
     """
-    ok = isinstance(probs, Tensor) and probs.ndim >= 1 and probs.numel() > 0 and not probs.is_complex()
+    ok = (
+        isinstance(probs, Tensor)
+        and probs.ndim >= 1
+        and probs.numel() > 0
+        and not probs.is_complex()
+    )
     require(ok, "probs", "a real tensor of shape (..., vocab_size)", probs)
     weights = probs.detach().cpu().double()
     ok = bool((weights >= 0).all() and weights.isfinite().all() and (weights.sum(-1) > 0).all())

@@ -17,7 +17,11 @@ from utils.tensors import write_tensors
 
 KEY = "course_checkpoint"  # the entry of the header that says the file is ours
 COUNTERS = ("fixed", "state", "scaler")
-MOMENTS = ("optimizer/step", "optimizer/exp_avg", "optimizer/exp_avg_sq")  # what AdamW keeps of a parameter
+MOMENTS = (
+    "optimizer/step",
+    "optimizer/exp_avg",
+    "optimizer/exp_avg_sq",
+)  # what AdamW keeps of a parameter
 TYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
@@ -55,12 +59,18 @@ def read_counters(path: Path) -> dict[str, Any]:
     return counters
 
 
-def _wanted(model: torch.nn.Module, kinds: tuple[str, ...]) -> dict[str, tuple[tuple[int, ...], str]]:
+def _wanted(
+    model: torch.nn.Module, kinds: tuple[str, ...]
+) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and type of every tensor that a checkpoint of ``model`` holds, by its name in the file."""
     wanted = {}
     for name, p in model.named_parameters():
         for kind in kinds:  # the step counts in float32 whatever the weights are
-            like = ((), "F32") if kind == "optimizer/step" else (tuple(p.shape), TYPES.get(p.dtype, "?"))
+            like = (
+                ((), "F32")
+                if kind == "optimizer/step"
+                else (tuple(p.shape), TYPES.get(p.dtype, "?"))
+            )
             wanted[f"{kind}/{name}"] = like
     return wanted
 
@@ -84,13 +94,20 @@ def load_checkpoint(
         for key, (shape, dtype) in wanted.items():
             held = file.get_slice(key) if key in names else None
             found = None if held is None else (tuple(held.get_shape()), held.get_dtype())
-            if found != (shape, dtype):  # a fused optimizer would write beyond a moment that is too small
+            if found != (
+                shape,
+                dtype,
+            ):  # a fused optimizer would write beyond a moment that is too small
                 here, says = shape, "lacks it"
                 if found:
-                    i = int(found[0] == shape)  # name the shape, or the type where the shape is right
+                    i = int(
+                        found[0] == shape
+                    )  # name the shape, or the type where the shape is right
                     here, says = (shape, dtype)[i], f"holds {found[i]}"
                 name = key.removeprefix("model/")
-                raise ValueError(f"{path.name} is of another model: {name} is {here} here, the file {says}")
+                raise ValueError(
+                    f"{path.name} is of another model: {name} is {here} here, the file {says}"
+                )
         mine = ("model/",) if optimizer is None else ("model/", "optimizer/")
         if extra := sorted(name for name in names - set(wanted) if name.startswith(mine)):
             raise ValueError(f"{path.name} is of another model: it also holds {extra[0]}")

@@ -57,7 +57,11 @@ class TrainConfig:
             integer(name, getattr(self, name), 1)
         for name in ("learning_rate", "clip"):
             number(name, getattr(self, name), 0.0, open_low=True)
-        for name in ("decay", "beta1", "beta2"):  # 1 would leave no step before the decay, or no average
+        for name in (
+            "decay",
+            "beta1",
+            "beta2",
+        ):  # 1 would leave no step before the decay, or no average
             number(name, getattr(self, name), 0.0, 1.0, open_high=True)
         number("final_lr", self.final_lr, 0.0, 1.0)
         number("weight_decay", self.weight_decay, 0.0)
@@ -83,14 +87,17 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for name in ("step", "steps") if self.decay_start is None else ("step", "steps", "decay_start"):
+        for name in (
+            ("step", "steps") if self.decay_start is None else ("step", "steps", "decay_start")
+        ):
             integer(name, getattr(self, name), 0)
         number("seconds", self.seconds, 0.0)
         number("loss_sum", self.loss_sum)
         rows = self.history if isinstance(self.history, list) else [None]
         kinds = {"step": int, "train_loss": float}
         good = all(
-            isinstance(r, dict) and all(isinstance(r.get(k), t) for k, t in kinds.items()) for r in rows
+            isinstance(r, dict) and all(isinstance(r.get(k), t) for k, t in kinds.items())
+            for r in rows
         )
         good = good and all(row["step"] <= self.step for row in rows)
         require(good, "history", "rows with a step of the past and its train_loss", self.history)
@@ -120,7 +127,10 @@ def optimizer_for(model: torch.nn.Module, config: TrainConfig) -> torch.optim.Ad
     inner = [p for n, p in named.items() if p.dim() == 2 and "blocks" in n]
     chosen = {id(p) for p in inner}
     outer = [p for p in named.values() if id(p) not in chosen]
-    groups = [{"params": inner, "weight_decay": config.weight_decay}, {"params": outer, "weight_decay": 0.0}]
+    groups = [
+        {"params": inner, "weight_decay": config.weight_decay},
+        {"params": outer, "weight_decay": 0.0},
+    ]
     betas = (config.beta1, config.beta2)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
 
@@ -133,7 +143,9 @@ def autocast(precision: str, device: torch.device) -> tuple[Any, str]:
         precision = "fp32" if device.type != "cuda" else "bf16" if modern else "fp16"
     if precision == "fp32":
         return contextlib.nullcontext(), precision
-    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16), precision
+    return torch.autocast(
+        device.type, torch.bfloat16 if precision == "bf16" else torch.float16
+    ), precision
 
 
 def usable_device(asked: torch.device | str | None) -> torch.device:

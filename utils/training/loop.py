@@ -51,7 +51,9 @@ def _shuffled(windows: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(windows)
 
 
-def batch(tokens: np.ndarray, step: int, *, batch_size: int, context_length: int, seed: int) -> Tensor:
+def batch(
+    tokens: np.ndarray, step: int, *, batch_size: int, context_length: int, seed: int
+) -> Tensor:
     """The windows of one step, (batch_size, context_length + 1): a pure function of its arguments.
 
     Every window of the text is used once before any is used twice.
@@ -80,7 +82,11 @@ def evaluate(
     ``windows`` takes that many, evenly spaced, instead of all. Every window starts without a past, so a token
     sees half a context on average: this is an upper bound on what the model can do.
     """
-    T, device, tokens = model.config.context_length, model.tok.weight.device, checked_tokens("tokens", tokens)
+    T, device, tokens = (
+        model.config.context_length,
+        model.tok.weight.device,
+        checked_tokens("tokens", tokens),
+    )
     integer("batch_size", batch_size, 1)
     total = windows_in("tokens", tokens, T)
     chosen = np.linspace(
@@ -133,11 +139,16 @@ class _Run:
             from accelerate import Accelerator  # only a launch on several devices needs it
 
             self.group = Accelerator(cpu=usable_device(device).type == "cpu")
-        self.rank, self.world = (self.group.process_index, self.group.num_processes) if self.group else (0, 1)
+        self.rank, self.world = (
+            (self.group.process_index, self.group.num_processes) if self.group else (0, 1)
+        )
         self.device = self.group.device if self.group else usable_device(device)
         share = f"a multiple of {self.world} processes × accumulate = {config.accumulate}"
         require(
-            config.batch_size % (self.world * config.accumulate) == 0, "batch_size", share, config.batch_size
+            config.batch_size % (self.world * config.accumulate) == 0,
+            "batch_size",
+            share,
+            config.batch_size,
         )
         self.tokens, self.config, self.path = tokens, config, path
         self.model = model.to(self.device).train()
@@ -153,17 +164,23 @@ class _Run:
         if path and path.exists():
             self.resume(path)
         self.loss_sum = torch.tensor(self.state.loss_sum, dtype=torch.float64, device=self.device)
-        self.forward: Any = torch.compile(model) if config.compile and self.device.type == "cuda" else model
+        self.forward: Any = (
+            torch.compile(model) if config.compile and self.device.type == "cuda" else model
+        )
         if self.group:
             self.forward = self.group.prepare(self.forward)
 
     def resume(self, path: Path) -> None:
         was = read_counters(path)
-        was["fixed"].setdefault("tokens", self.fixed["tokens"])  # checkpoints did not always keep the digest
+        was["fixed"].setdefault(
+            "tokens", self.fixed["tokens"]
+        )  # checkpoints did not always keep the digest
         for name, value in self.fixed.items():
             if was["fixed"].get(name) != value:
                 made = f"{path.name} was made with {name} = {was['fixed'].get(name)!r}"
-                raise ValueError(f"{made}, this run asks for {value!r}: remove it, or train as it did")
+                raise ValueError(
+                    f"{made}, this run asks for {value!r}: remove it, or train as it did"
+                )
         self.state = TrainState.stored(path.name, was["state"])
         scaler, made = self.scaler.state_dict(), was["scaler"]  # empty but for fp16
         allowed = "that of a float16 run" if scaler else "absent, as this run is not in float16"
@@ -179,13 +196,21 @@ class _Run:
         weights = (p.isfinite().all() for p in self.model.parameters())
         if not (all(map(math.isfinite, losses)) and torch.stack([*weights]).all()):
             rate = f"learning_rate = {self.config.learning_rate:g}"
-            kept = f"; {self.path.name} keeps the state before" if self.path and self.path.exists() else ""
+            kept = (
+                f"; {self.path.name} keeps the state before"
+                if self.path and self.path.exists()
+                else ""
+            )
             raise FloatingPointError(
                 f"training diverged by step {self.state.step} with {rate}: lower it{kept}"
             )
         if self.path and self.rank == 0:
             self.state.loss_sum = float(self.loss_sum)
-            counters = {"fixed": self.fixed, "state": asdict(self.state), "scaler": self.scaler.state_dict()}
+            counters = {
+                "fixed": self.fixed,
+                "state": asdict(self.state),
+                "scaler": self.scaler.state_dict(),
+            }
             save_checkpoint(self.path, self.model, self.optimizer, counters)
 
     def learning_rate(self) -> float:
@@ -195,13 +220,23 @@ class _Run:
 
     def update(self) -> Tensor:
         """One optimizer step on this process's share of the batch; returns the whole batch's mean loss."""
-        c, T, loss = self.config, self.model.config.context_length, torch.zeros((), device=self.device)
-        rows = batch(self.tokens, self.state.step, batch_size=c.batch_size, context_length=T, seed=c.seed)
-        ids = rows[self.rank :: self.world].to(self.device, non_blocking=True)  # (batch_size / world, T + 1)
+        c, T, loss = (
+            self.config,
+            self.model.config.context_length,
+            torch.zeros((), device=self.device),
+        )
+        rows = batch(
+            self.tokens, self.state.step, batch_size=c.batch_size, context_length=T, seed=c.seed
+        )
+        ids = rows[self.rank :: self.world].to(
+            self.device, non_blocking=True
+        )  # (batch_size / world, T + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         for i, part in enumerate(ids.chunk(c.accumulate)):
-            wait = self.group and i + 1 < c.accumulate  # the processes average once, after the last pass
+            wait = (
+                self.group and i + 1 < c.accumulate
+            )  # the processes average once, after the last pass
             with self.group.no_sync(self.forward) if wait else contextlib.nullcontext():
                 with self.context:
                     mean = self.forward(part[:, :-1], part[:, 1:]) / c.accumulate
@@ -243,7 +278,9 @@ class _Run:
         row = {"step": s.step, "train_loss": loss, "learning_rate": self.learning_rate()}
         self.loss_sum.zero_()
         if validation is not None and self.evaluation_due():
-            row["val_loss"] = evaluate(self.model, validation, windows=c.eval_windows, precision=c.precision)
+            row["val_loss"] = evaluate(
+                self.model, validation, windows=c.eval_windows, precision=c.precision
+            )
         s.history.append(row)
         return row
 
@@ -280,7 +317,10 @@ def train(
     flops, peak = matmul_flops_per_token(model.config), peak_flops(run.device)
     begun, first, before = time.monotonic(), state.step, state.seconds
     quiet = bool(os.environ.get("COURSE_QUIET")) or run.rank > 0
-    with _deferred_interrupt() as interrupted, tqdm(total=state.steps, initial=first, disable=quiet) as bar:
+    with (
+        _deferred_interrupt() as interrupted,
+        tqdm(total=state.steps, initial=first, disable=quiet) as bar,
+    ):
         while state.step < state.steps:
             with memory_advice(advice):
                 run.loss_sum += run.update().double()

@@ -34,7 +34,9 @@ def shown(text: str) -> str:
     return html.escape(text.replace(" ", "␣").replace("\n", "↵")) or "∅"
 
 
-def bars(labels: Sequence[str], probs: Sequence[float], before: Sequence[float] | None = None) -> str:
+def bars(
+    labels: Sequence[str], probs: Sequence[float], before: Sequence[float] | None = None
+) -> str:
     """HTML, a bar a label. With ``before``, a mark shows where it was; a label now at 0 is struck out."""
     require(len(probs) == len(labels), "probs", f"of length {len(labels)}, one a label", probs)
     ok = before is None or len(before) == len(labels)
@@ -47,7 +49,9 @@ def bars(labels: Sequence[str], probs: Sequence[float], before: Sequence[float] 
         bar = f'<b style="{_BAR};width:{100 * p / top:.1f}%"></b>{was}'
         rows.append(f'<tr><td style="{_NAME}">{name}</td><td style="{_TRACK}">{bar}</td>')
         rows.append(f'<td style="{_NUMBER}">{100 * p:.1f}%</td></tr>')
-    return f'<table style="width:100%;max-width:38em;border-collapse:collapse">{"".join(rows)}</table>'
+    return (
+        f'<table style="width:100%;max-width:38em;border-collapse:collapse">{"".join(rows)}</table>'
+    )
 
 
 _NAME = "font-family:monospace;white-space:pre;width:9em;text-align:left"
@@ -76,7 +80,9 @@ def coloured(tokenizer: Any, ids: Sequence[int], logprobs: Sequence[float]) -> s
         depth = min(-logprob, 10) / 10 * 0.75
         text = html.escape(tokenizer.decode([token])).replace("\n", "↵<br>")
         title = f"{-logprob:.1f} nats"
-        parts.append(f'<span title="{title}" style="background:rgba(213,94,0,{depth:.2f})">{text}</span>')
+        parts.append(
+            f'<span title="{title}" style="background:rgba(213,94,0,{depth:.2f})">{text}</span>'
+        )
     return f'<p style="max-width:42em;white-space:pre-wrap">{"".join(parts)}</p>'
 
 
@@ -87,13 +93,20 @@ class Panel(ipywidgets.VBox):
     it redraws when a slider is let go rather than while it moves.
     """
 
-    def __init__(self, draw: Callable[..., str], *names: str, live: bool = True, **others: ipywidgets.Widget):
+    def __init__(
+        self, draw: Callable[..., str], *names: str, live: bool = True, **others: ipywidgets.Widget
+    ):
         self.draw, self.controls = draw, dict(others)
         for name in names:
             default, low, high, step = SLIDERS[choice("name", name, tuple(SLIDERS))]
             kind = ipywidgets.IntSlider if isinstance(default, int) else ipywidgets.FloatSlider
             self.controls[name] = kind(
-                value=default, min=low, max=high, step=step, description=name, continuous_update=live
+                value=default,
+                min=low,
+                max=high,
+                step=step,
+                description=name,
+                continuous_update=live,
             )
         for control in self.controls.values():
             control.style.description_width = "10em"
@@ -134,6 +147,8 @@ class Panel(ipywidgets.VBox):
         if bundle is None or int(ipywidgets.__version__.split(".")[0]) < 8:
             return bundle
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        settings = ", ".join(f"{html.escape(k)} = {html.escape(str(v))}" for k, v in self.values().items())
+        settings = ", ".join(
+            f"{html.escape(k)} = {html.escape(str(v))}" for k, v in self.values().items()
+        )
         note = f"<p><em>The sliders move in a running notebook. Here they stand at {settings}.</em></p>"
         return {**data, "text/html": f"<div>{note}{self.output.value}</div>"}, metadata

@@ -38,12 +38,35 @@ test(`${fixture.cases.length} random configurations give Python's numbers`, () =
     for (const key of Object.keys(memory)) close(memory[key], c.memory[key], `case ${i} ${key}`);
     assert.deepEqual(core.flopsPerToken(c.shape), c.flops_per_token, `case ${i}`);
     close(core.trainingFlops(c.shape, c.tokens), c.training_flops, `case ${i} training_flops`);
-    close(core.trainingDays(c.training_flops, c.gpu, c), c.training_days, `case ${i} training_days`);
+    close(
+      core.trainingDays(c.training_flops, c.gpu, c),
+      c.training_days,
+      `case ${i} training_days`,
+    );
   }
 });
 
 test("whatever an address asks for becomes a model that can be built", () => {
-  const wild = [null, undefined, -5, 0, 1, 7, 33, 255.5, 1000, 1e9, 1e300, NaN, Infinity, "x", "llama", true, {}, "__proto__"];
+  const wild = [
+    null,
+    undefined,
+    -5,
+    0,
+    1,
+    7,
+    33,
+    255.5,
+    1000,
+    1e9,
+    1e300,
+    NaN,
+    Infinity,
+    "x",
+    "llama",
+    true,
+    {},
+    "__proto__",
+  ];
   let state = 12345;
   const pick = () => wild[(state = (state * 1103515245 + 12345) % 2147483648) % wild.length];
   for (let i = 0; i < 2000; i++) {
@@ -52,7 +75,9 @@ test("whatever an address asks for becomes a model that can be built", () => {
     assert.equal(s.d_model % s.n_head, 0);
     assert.equal(s.n_head % s.n_kv_head, 0);
     if (s.style === "llama") assert.equal((s.d_model / s.n_head) % 2, 0);
-    for (const n of Object.values(core.memoryBytes(s, s.precision, s.batch_size))) assert.ok(n > 0 && Number.isFinite(n));
+    for (const n of Object.values(core.memoryBytes(s, s.precision, s.batch_size))) {
+      assert.ok(n > 0 && Number.isFinite(n));
+    }
     const days = core.trainingDays(core.trainingFlops(s, s.tokens), s.gpu, s);
     assert.ok(days > 0 && Number.isFinite(days));
   }

@@ -33,7 +33,11 @@ test("stop strings release what Python's scanner releases", () => {
       if (scanner.found !== null) break;
     }
     got.push(scanner.finish());
-    assert.deepEqual([got, scanner.found, scanner.text], [pieces, found, text], JSON.stringify({ ids, stop }));
+    assert.deepEqual(
+      [got, scanner.found, scanner.text],
+      [pieces, found, text],
+      JSON.stringify({ ids, stop }),
+    );
   }
 });
 
@@ -41,7 +45,13 @@ test("what a stop string finds does not depend on where the tokens end", () => {
   const bytes = new TextEncoder().encode("is there 🙂 anyone?");
   let state = 1;
   const random = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
-  for (const [stop, text, found] of [[["there", "he"], "is t", "he"], [["e 🙂 a", "re 🙂 a", "xx"], "is the", "re 🙂 a"], [["🙂", "here"], "is t", "here"]])
+  for (
+    const [stop, text, found] of [[["there", "he"], "is t", "he"], [
+      ["e 🙂 a", "re 🙂 a", "xx"],
+      "is the",
+      "re 🙂 a",
+    ], [["🙂", "here"], "is t", "here"]]
+  ) {
     for (let round = 0; round < 100; round++) {
       const scanner = new StopScanner(stop);
       for (let at = 0, to; at < bytes.length && scanner.found === null; at = to) {
@@ -50,28 +60,38 @@ test("what a stop string finds does not depend on where the tokens end", () => {
       }
       assert.deepEqual([scanner.text, scanner.found], [text, found]);
     }
+  }
 });
 
 test("long runs are encoded in time that grows with their length", () => {
   const started = performance.now();
-  for (const text of [" ".repeat(50000), "a".repeat(50000), "🙂".repeat(12000)]) assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+  for (const text of [" ".repeat(50000), "a".repeat(50000), "🙂".repeat(12000)]) {
+    assert.equal(tokenizer.decode(tokenizer.encode(text)), text);
+  }
   assert.ok(performance.now() - started < 20000); // squared it takes minutes
 });
 
-for (const model of fixture.exact)
+for (const model of fixture.exact) {
   test(`${model.name}: every logit equals torch's`, () => {
     const gpt = load(model), V = gpt.vocabSize, expected = new Float32Array(buffer(model.logits));
     for (const id of model.ids.slice(0, 3)) gpt.step(id, false);
     gpt.reset(); // must forget them
     model.ids.forEach((id, t) => {
       const logits = gpt.step(id);
-      for (let i = 0; i < V; i++) assert.ok(Math.abs(logits[i] - expected[t * V + i]) < 1e-4, `position ${t}, token ${i}: ${logits[i]} ${expected[t * V + i]}`);
+      for (let i = 0; i < V; i++) {
+        assert.ok(
+          Math.abs(logits[i] - expected[t * V + i]) < 1e-4,
+          `position ${t}, token ${i}: ${logits[i]} ${expected[t * V + i]}`,
+        );
+      }
     });
     if (gpt.length === gpt.contextLength) assert.throws(() => gpt.step(0), /the context holds/);
   });
+}
 
 test("the writer draws, replays, stops and fills the context", () => {
-  const loaded = { gpt: load(fixture.exact.at(-1)), tokenizer, eos: 0 }, s = { ...OFF, engine: "vllm", seed: 3, temperature: 0.8 };
+  const loaded = { gpt: load(fixture.exact.at(-1)), tokenizer, eos: 0 },
+    s = { ...OFF, engine: "vllm", seed: 3, temperature: 0.8 };
   const write = (prompt, options, settings = s) => {
     const writer = new Writer(loaded, prompt, options);
     while (!writer.reason) writer.advance(settings);

@@ -3,7 +3,18 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { ENGINES, OFF, activeOrder, cumulate, decode, draw, settings, stops, uniform, unpackLogits } from "../../../utils/widgets/sampling_explorer/widget.mjs";
+import {
+  activeOrder,
+  cumulate,
+  decode,
+  draw,
+  ENGINES,
+  OFF,
+  settings,
+  stops,
+  uniform,
+  unpackLogits,
+} from "../../../utils/widgets/sampling_explorer/widget.mjs";
 import { percent } from "../../../utils/widgets/shared/dom.mjs";
 import { chartRows } from "../../../utils/widgets/sampling_explorer/token_chart.mjs";
 
@@ -17,7 +28,9 @@ const near = (a, b, tolerance) => Math.abs(a - b) <= tolerance * Math.max(1, Mat
 test("recorded logits unpack to the same numbers", () => {
   const all = doubles(fixture.logits);
   const V = fixture.vocab_size;
-  fixture.positions.forEach((p, i) => assert.deepEqual(unpackLogits(p.logits, p.scale), all.slice(i * V, (i + 1) * V)));
+  fixture.positions.forEach((p, i) =>
+    assert.deepEqual(unpackLogits(p.logits, p.scale), all.slice(i * V, (i + 1) * V))
+  );
 });
 
 test("probabilities, steps and draws equal Python's", () => {
@@ -37,7 +50,12 @@ test("probabilities, steps and draws equal Python's", () => {
     result.steps.forEach((step, k) => {
       const wanted = c.steps[k];
       assert.equal(step.kept, wanted.kept, `${what}: ${step.name}`);
-      for (const key of ["removed", "entropy", "perplexity"]) assert.ok(near(step[key], wanted[key], 1e-9), `${what}: ${step.name} ${key} ${step[key]} ${wanted[key]}`);
+      for (const key of ["removed", "entropy", "perplexity"]) {
+        assert.ok(
+          near(step[key], wanted[key], 1e-9),
+          `${what}: ${step.name} ${key} ${step[key]} ${wanted[key]}`,
+        );
+      }
     });
     assert.equal(draw(cumulate(result.probs), c.u), c.token, `${what}: draw`);
   });
@@ -56,7 +74,12 @@ test("the engines are Python's", () => {
 
 test("−inf logits are never kept", () => {
   for (const engine of Object.keys(ENGINES)) {
-    const { probs, kept } = decode([0, -Infinity, 1, 1], [], [], { ...OFF, engine, temperature: 2, top_k: 3 });
+    const { probs, kept } = decode([0, -Infinity, 1, 1], [], [], {
+      ...OFF,
+      engine,
+      temperature: 2,
+      top_k: 3,
+    });
     assert.equal(kept, 3);
     assert.equal(probs[1], 0);
     assert.ok(near(probs.reduce((a, b) => a + b), 1, 1e-12));
@@ -71,34 +94,60 @@ test("equal logits: each engine's rule at the tie", () => {
 });
 
 test("the smallest temperatures are greedy, whatever the logits", () => {
-  for (const engine of Object.keys(ENGINES))
-    for (const temperature of [0.01, 1e-40, 1e-310, 5e-324])
+  for (const engine of Object.keys(ENGINES)) {
+    for (const temperature of [0.01, 1e-40, 1e-310, 5e-324]) {
       for (const sign of [1, -1]) {
-        const logits = [0, 30, -20, 29].map((z) => z * sign), { probs, steps } = decode(logits, [], [], { ...OFF, engine, temperature });
+        const logits = [0, 30, -20, 29].map((z) => z * sign),
+          { probs, steps } = decode(logits, [], [], { ...OFF, engine, temperature });
         assert.equal(probs[sign > 0 ? 1 : 2], 1, `${engine} ${temperature}`);
-        assert.ok(steps.every((step) => Number.isFinite(step.entropy) && step.kept > 0), `${engine} ${temperature}`);
+        assert.ok(
+          steps.every((step) => Number.isFinite(step.entropy) && step.kept > 0),
+          `${engine} ${temperature}`,
+        );
       }
+    }
+  }
   const tied = decode([2, 2, 1], [], [], { ...OFF, engine: "llama.cpp", temperature: 1e-310 });
   assert.deepEqual([[...tied.probs], tied.kept], [[0.5, 0.5, 0], 2]);
 });
 
 test("the chart always shows the model's two likeliest tokens", () => {
-  const rank = Uint32Array.from({ length: 100 }, (_, i) => i), model = Uint32Array.from(rank).reverse();
+  const rank = Uint32Array.from({ length: 100 }, (_, i) => i),
+    model = Uint32Array.from(rank).reverse();
   const of = (kept, own = model) => chartRows({ rank, kept }, own);
   for (const kept of [1, 5, 50, 98, 99, 100]) {
     const { ids, shown } = of(kept);
     assert.ok(ids.includes(99) && ids.includes(98), `kept ${kept}: ${ids}`);
     assert.equal(new Set(ids).size, 17);
-    ids.forEach((id, i) => assert.equal(id < kept, i < shown, `kept ${kept}: row ${i} holds ${id}`));
+    ids.forEach((id, i) =>
+      assert.equal(id < kept, i < shown, `kept ${kept}: row ${i} holds ${id}`)
+    );
   }
   assert.deepEqual(of(100).ids, [...Array.from({ length: 15 }, (_, i) => i), 99, 98]);
-  assert.deepEqual(of(50, rank), { ids: [...Array.from({ length: 14 }, (_, i) => i), 50, 51, 52], shown: 14 });
-  assert.deepEqual(chartRows({ rank: rank.slice(0, 3), kept: 2 }, rank.slice(0, 3)), { ids: [0, 1, 2], shown: 2 });
+  assert.deepEqual(of(50, rank), {
+    ids: [...Array.from({ length: 14 }, (_, i) => i), 50, 51, 52],
+    shown: 14,
+  });
+  assert.deepEqual(chartRows({ rank: rank.slice(0, 3), kept: 2 }, rank.slice(0, 3)), {
+    ids: [0, 1, 2],
+    shown: 2,
+  });
 });
 
 test("percentages are 0 and 100 only where that is exact", () => {
-  const said = [0, 1e-17, 0.00012, 0.0512, 0.9994, 0.9996, 1 - 1e-9, 1].map((p) => percent(p).replace("\u00a0", " "));
-  assert.deepEqual(said, ["0 %", "<0.01 %", "0.01 %", "5.12 %", "99.9 %", ">99.9 %", ">99.9 %", "100 %"]);
+  const said = [0, 1e-17, 0.00012, 0.0512, 0.9994, 0.9996, 1 - 1e-9, 1].map((p) =>
+    percent(p).replace("\u00a0", " ")
+  );
+  assert.deepEqual(said, [
+    "0 %",
+    "<0.01 %",
+    "0.01 %",
+    "5.12 %",
+    "99.9 %",
+    ">99.9 %",
+    ">99.9 %",
+    "100 %",
+  ]);
 });
 
 test("uniform numbers are uniform, replayable and differ between seeds", () => {
@@ -124,7 +173,16 @@ test("draws follow the distribution", () => {
 });
 
 test("whatever the address asks for, the settings are valid and on the sliders", () => {
-  const strange = { engine: "__proto__", temperature: -1, top_k: 2.7, top_p: "x", min_p: 9, repetition_penalty: 0, seed: 1e99, draws: -3 };
+  const strange = {
+    engine: "__proto__",
+    temperature: -1,
+    top_k: 2.7,
+    top_p: "x",
+    min_p: 9,
+    repetition_penalty: 0,
+    seed: 1e99,
+    draws: -3,
+  };
   const s = settings((key) => strange[key]);
   assert.deepEqual([s.engine, s.temperature, s.top_k, s.top_p, s.min_p], ["vllm", 0, 3, 1, 1]);
   assert.ok(s.repetition_penalty > 0 && Number.isSafeInteger(s.seed) && s.draws === 0);
@@ -132,5 +190,7 @@ test("whatever the address asks for, the settings are valid and on the sliders",
     assert.ok(stops(name, s).includes(s[name]), name);
     assert.ok(stops(name, s).includes(OFF[name]), name);
   }
-  assert.deepEqual(activeOrder({ ...OFF, engine: "vllm", temperature: 0, top_k: 5 }), ["temperature"]);
+  assert.deepEqual(activeOrder({ ...OFF, engine: "vllm", temperature: 0, top_k: 5 }), [
+    "temperature",
+  ]);
 });

@@ -168,7 +168,9 @@ def test_the_marks_of_few_draws_are_true(visit, site) -> None:
         """rows => rows.map(row => [".cw-now", ".cw-own", ".cw-drawn"].map(s => row.querySelector(s))
              .map(x => x.hidden ? 0 : parseFloat(x.style.left || x.style.width)))"""
     )
-    assert max(drawn for _, _, drawn in rows) == 100  # half of the draws, more than any token's probability
+    assert (
+        max(drawn for _, _, drawn in rows) == 100
+    )  # half of the draws, more than any token's probability
     top = page.locator(f"{WIDGET} .cw-number").first.inner_text()
     assert max(now for now, _, _ in rows) == pytest.approx(2 * float(top.split()[0]), abs=0.2)
 
@@ -200,7 +202,9 @@ def test_a_slider_says_what_is_applied(visit, site, query, name, value, effect) 
 
 
 def test_a_penalised_token_stays_in_the_chart(visit, site) -> None:
-    page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?prompt=i-am-greedy&frequency_penalty=1&draws=3")
+    page = visit(
+        f"{site.as_uri()}/book/sampling.html{WIDGET}?prompt=i-am-greedy&frequency_penalty=1&draws=3"
+    )
     row = page.locator(f"{WIDGET} .cw-chart tbody tr").filter(has_text="92.6\u00a0%")
     assert row.locator(".cw-token").inner_text() == "␣to"
 
@@ -257,7 +261,9 @@ def test_the_model_writes_in_the_page(visit, address) -> None:
     write(page, 30)  # the same seed writes the same text
     assert text.inner_text() == said
 
-    stop = said.removeprefix("The old man said 🙂")[9:14].replace("\n", "\\n")  # across tokens' borders
+    stop = said.removeprefix("The old man said 🙂")[9:14].replace(
+        "\n", "\\n"
+    )  # across tokens' borders
     page.get_by_label("Stop strings").fill(stop)
     write(page, 30, until="Ended: stopped before")
     assert said.startswith(text.inner_text())
@@ -279,7 +285,9 @@ def test_the_model_writes_in_the_page(visit, address) -> None:
     page.keyboard.press("ArrowRight")
     assert facts(page)[0] == "1"
     page.get_by_role("button", name="Go on").click()
-    write(page, 200, "", until="The prompt must hold at least one token.")  # the text before it pauses
+    write(
+        page, 200, "", until="The prompt must hold at least one token."
+    )  # the text before it pauses
     left = text.inner_text()
     page.wait_for_timeout(150)
     assert text.inner_text() == left
@@ -297,9 +305,16 @@ def test_the_chart_stands_behind_the_whole_text(visit, site) -> None:
 
 def test_links_and_reset_leave_the_written_text(visit, site) -> None:
     page = visit(f"{site.as_uri()}/book/sampling.html")
-    link, reset = page.get_by_role("link", name="Three tokens"), page.get_by_role("button", name="Reset all")
+    link, reset = (
+        page.get_by_role("link", name="Three tokens"),
+        page.get_by_role("button", name="Reset all"),
+    )
     link.click()
-    for control in (link, reset, reset):  # the link to the present address, and a reset that changes nothing
+    for control in (
+        link,
+        reset,
+        reset,
+    ):  # the link to the present address, and a reset that changes nothing
         write(page, 3)
         assert shown_prompt(page) == ""
         control.click()
@@ -339,7 +354,9 @@ def test_the_fields_say_what_is_used_and_focus_is_kept(visit, site) -> None:
 
 def test_a_missing_model_is_said_in_one_line(visit, web, site) -> None:
     page = visit(f"{web}/book/sampling.html")
-    page.route("**/live/*.js", lambda route: route.fulfill(body="", content_type="text/html", status=200))
+    page.route(
+        "**/live/*.js", lambda route: route.fulfill(body="", content_type="text/html", status=200)
+    )
     page.get_by_role("button", name="Load the model").click()
     wait_for_status(page, "Could not load")
     assert page.get_by_role("button", name="Load the model").is_enabled()
@@ -361,7 +378,8 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
         write(page, 12)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     spill = page.locator(f"{WIDGET} *").evaluate_all(
-        "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)", width
+        "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)",
+        width,
     )
     assert spill == []
     cut = page.locator(f"{WIDGET} :is(.cw-facts dd, .cw-number, output)").evaluate_all(
@@ -378,7 +396,9 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
     )
     assert guarded
     results = axe.run(page, context=WIDGET, options={"preload": False})
-    assert [(v["id"], [n["html"] for n in v["nodes"]][:2]) for v in results.response["violations"]] == []
+    assert [
+        (v["id"], [n["html"] for n in v["nodes"]][:2]) for v in results.response["violations"]
+    ] == []
 
 
 def test_a_model_that_is_not_there_ends_the_build(tmp_path) -> None:

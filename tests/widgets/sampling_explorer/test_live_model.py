@@ -44,9 +44,31 @@ ODD = (
         "\ufeffc",
         "\u180ed",
     ),
-    *("'s 're 've 'm 'll 'd 't 'S", "don't I'll we've", "’s", "x1y2 ３ ½ Ⅷ ²", "😀", "👨‍👩‍👧‍👦 é é", "🇩🇪🏳️‍🌈"),
-    *("中文字符", "العربية", "नमस्ते", "\u0000\u0001", "<|endoftext|>", "a<|endoftext|> b<|endoftext|>"),
-    *("<|endoftext", "toString __proto__ constructor", "\r\n\r\n", "a\u2028b\u2029c", "１２３", "ﬁ ß İ"),
+    *(
+        "'s 're 've 'm 'll 'd 't 'S",
+        "don't I'll we've",
+        "’s",
+        "x1y2 ３ ½ Ⅷ ²",
+        "😀",
+        "👨‍👩‍👧‍👦 é é",
+        "🇩🇪🏳️‍🌈",
+    ),
+    *(
+        "中文字符",
+        "العربية",
+        "नमस्ते",
+        "\u0000\u0001",
+        "<|endoftext|>",
+        "a<|endoftext|> b<|endoftext|>",
+    ),
+    *(
+        "<|endoftext",
+        "toString __proto__ constructor",
+        "\r\n\r\n",
+        "a\u2028b\u2029c",
+        "１２３",
+        "ﬁ ß İ",
+    ),
 )
 
 
@@ -73,7 +95,10 @@ def dequantized(model: GPT, weights: bytes) -> GPT:
         return torch.from_numpy(values.reshape(entry["shape"]).astype(np.float32))
 
     names = [name for name in header if not name.endswith(".scale")]
-    scaled = {n: read(n) * read(f"{n}.scale")[:, None] if f"{n}.scale" in header else read(n) for n in names}
+    scaled = {
+        n: read(n) * read(f"{n}.scale")[:, None] if f"{n}.scale" in header else read(n)
+        for n in names
+    }
     return from_state_dict(model.config, scaled).eval()
 
 
@@ -103,7 +128,13 @@ def scans(tokenizer, texts: list[str], rng: random.Random) -> list[dict]:
     found = []
     for text in texts:
         ids = tokenizer.encode(text).ids
-        stop = ["\n\n", text[len(text) // 2 :][: rng.randint(1, 6)], "zzz", text[-3:] + "!", text[:2] * 3]
+        stop = [
+            "\n\n",
+            text[len(text) // 2 :][: rng.randint(1, 6)],
+            "zzz",
+            text[-3:] + "!",
+            text[:2] * 3,
+        ]
         stop = [s for s in rng.sample(stop, rng.randint(0, 4)) if s]
         scanner, pieces = StopScanner(tokenizer, [], stop), []
         for i in ids:
@@ -112,7 +143,13 @@ def scans(tokenizer, texts: list[str], rng: random.Random) -> list[dict]:
                 break
         pieces.append(scanner.finish())
         found.append(
-            {"ids": ids, "stop": stop, "pieces": pieces, "found": scanner.found, "text": scanner.text}
+            {
+                "ids": ids,
+                "stop": stop,
+                "pieces": pieces,
+                "found": scanner.found,
+                "text": scanner.text,
+            }
         )
     return found
 
@@ -123,10 +160,14 @@ def test_javascript_equals_python(course, weights, tmp_path) -> None:
     rng = random.Random(0)
     torch.manual_seed(0)
     small = GPT(
-        GPTConfig(vocab_size=60, context_length=24, n_layer=3, n_head=6, n_kv_head=2, d_model=36, d_ff=50)
+        GPTConfig(
+            vocab_size=60, context_length=24, n_layer=3, n_head=6, n_kv_head=2, d_model=36, d_ff=50
+        )
     )
     untied = GPT(
-        GPTConfig(vocab_size=50, context_length=9, n_layer=1, n_head=2, d_model=20, tie_embeddings=False)
+        GPTConfig(
+            vocab_size=50, context_length=9, n_layer=1, n_head=2, d_model=20, tie_embeddings=False
+        )
     )
     exact = []
     for name, gpt, length, dtype in (
@@ -136,7 +177,9 @@ def test_javascript_equals_python(course, weights, tmp_path) -> None:
     ):
         if gpt is not model:
             for p in gpt.parameters():
-                p.add_(torch.randn_like(p) * 0.1)  # fresh blocks are the identity: nothing to compare
+                p.add_(
+                    torch.randn_like(p) * 0.1
+                )  # fresh blocks are the identity: nothing to compare
         folder = tmp_path / name[:4]
         save_pretrained(gpt, folder, dtype)
         ids = (
@@ -203,7 +246,8 @@ def test_a_wrong_model_is_refused_in_one_line(tmp_path) -> None:
 def test_the_script_is_written_once(tmp_path, monkeypatch) -> None:
     calls = []
     monkeypatch.setattr(
-        "utils.widgets.sampling_explorer.live_weights.script", lambda folder: calls.append(folder) or "x"
+        "utils.widgets.sampling_explorer.live_weights.script",
+        lambda folder: calls.append(folder) or "x",
     )
     for _ in range(2):
         assert write_script(MODEL, tmp_path / "live" / "course_gpt.js") == 1

@@ -38,7 +38,9 @@ def explorer() -> dict:
 def random_settings(rng: random.Random) -> dict:
     engine = rng.choice(tuple(ENGINES))
     usual = {
-        "temperature": rng.choice([0.0, 0.004, 0.3, 0.7, 1.0, 1.5, 3.0, 10 ** rng.uniform(-1, 0.5)]),
+        "temperature": rng.choice(
+            [0.0, 0.004, 0.3, 0.7, 1.0, 1.5, 3.0, 10 ** rng.uniform(-1, 0.5)]
+        ),
         "top_k": rng.choice([1, 2, 5, 40, 50, 500, 4096, 9999, rng.randint(1, 4096)]),
         "top_p": rng.choice([0.0, 0.1, 0.5, 0.9, 0.95, 1.0, rng.random()]),
         "min_p": rng.choice([0.001, 0.05, 0.3, 1.0, rng.random()]),
@@ -61,7 +63,9 @@ def test_javascript_equals_python(explorer, tmp_path) -> None:
         prompt, output = positions[at]["prompt_ids"], positions[at]["output_ids"]
         if rng.random() < 0.3:  # longer than every engine's window, and likely tokens among them
             likely = logits[at].topk(20).indices.tolist()
-            output = [rng.choice(likely) if rng.random() < 0.3 else rng.randrange(4096) for _ in range(90)]
+            output = [
+                rng.choice(likely) if rng.random() < 0.3 else rng.randrange(4096) for _ in range(90)
+            ]
         pipeline = Pipeline(**settings, ignore_unsupported=True)
         steps = pipeline.report(logits[at], prompt, output)
         p, u = steps[-1].logits.softmax(-1), rng.random()
@@ -76,7 +80,9 @@ def test_javascript_equals_python(explorer, tmp_path) -> None:
             for s in steps
         ]
         case = {"position": at, "prompt": prompt, "output": output, "settings": settings, "u": u}
-        cases.append({**case, "order": pipeline.order, "steps": reported, "token": int(sample(p, u))})
+        cases.append(
+            {**case, "order": pipeline.order, "steps": reported, "token": int(sample(p, u))}
+        )
     np.stack(probs).tofile(tmp_path / "probs.f64")
     torch.stack(logits).numpy().tofile(tmp_path / "logits.f64")
     engines = {
@@ -115,7 +121,9 @@ def test_the_record_is_of_the_present_model(explorer, course) -> None:
         z = next_logits(model, item["prompt_ids"] + item["output_ids"]).double().numpy()
         apart = np.abs(unpack(item) - z).max()
         # Half a step of the rounding, and what float32 differs by between machines.
-        assert apart < 0.5 * item["scale"] + 1e-3, "run python -m experiments.sampling.explorer_data again"
+        assert apart < 0.5 * item["scale"] + 1e-3, (
+            "run python -m experiments.sampling.explorer_data again"
+        )
     assert len({item["key"] for item in explorer["prompts"]}) == len(explorer["prompts"])
     assert len(explorer["vocab"]) == model.config.vocab_size
 
@@ -174,7 +182,10 @@ def test_a_model_that_answers_as_those_of_transformers_do() -> None:
     [
         ({"prompts": ["a"]}, "tokenizer must be given with a model"),
         ({"tokenizer": 1}, "prompts must be a list of at least one text"),
-        ({"tokenizer": 1, "prompts": "It was"}, "prompts must be a list of at least one text, got 'It was'"),
+        (
+            {"tokenizer": 1, "prompts": "It was"},
+            "prompts must be a list of at least one text, got 'It was'",
+        ),
         ({"tokenizer": load()[1], "prompts": [""]}, "prompts must be made of non-empty texts"),
     ],
 )

@@ -21,7 +21,8 @@ test("the problem and the constants are Python's", () => {
 
 test(`${fixture.cases.length} random runs take Python's path`, () => {
   for (const [i, c] of fixture.cases.entries()) {
-    const path = core.run(c.method, c.eta, c.start, c.order, c), what = `case ${i}, ${c.method}, ${c.model}`;
+    const path = core.run(c.method, c.eta, c.start, c.order, c),
+      what = `case ${i}, ${c.method}, ${c.model}`;
     assert.equal(path.diverged, c.diverged, what);
     assert.equal(path.points.length, c.points.length, what);
     path.points.forEach((w, t) => near(w, c.points[t], `${what}, step ${t}`));
@@ -33,7 +34,21 @@ test(`${fixture.cases.length} random runs take Python's path`, () => {
 });
 
 test("whatever an address asks for becomes a run", () => {
-  const wild = [null, undefined, -5, 0, 1e300, NaN, "adam", "squares", "x", true, "__proto__", "constructor", {}];
+  const wild = [
+    null,
+    undefined,
+    -5,
+    0,
+    1e300,
+    NaN,
+    "adam",
+    "squares",
+    "x",
+    true,
+    "__proto__",
+    "constructor",
+    {},
+  ];
   let state = 1;
   const pick = () => wild[(state = (state * 1103515245 + 12345) % 2147483648) % wild.length];
   for (let i = 0; i < 500; i++) {
@@ -44,7 +59,9 @@ test("whatever an address asks for becomes a run", () => {
     assert.ok(path.points.flat().every(Number.isFinite));
     assert.ok(Math.abs(core.residual(flow)) < 1e-9);
     assert.match(core.verdict(s, path, flow), /^(Ends at|Diverges|After)/);
-    for (const key of ["eta", "scale", "start1", "start2"]) assert.ok(core.stops(key, s).includes(s[key]));
+    for (const key of ["eta", "scale", "start1", "start2"]) {
+      assert.ok(core.stops(key, s).includes(s[key]));
+    }
   }
 });
 
@@ -75,7 +92,10 @@ test("an end outside the frame is an arrow within it", () => {
     const corners = core.endMark(point, [180, 30]).match(/-?[\d.]+/g).map(Number);
     assert.equal(corners.length, 6);
     const [ahead, along] = [[corners[0] - 180, corners[1] - 30], [point[0] - 180, point[1] - 30]];
-    assert.ok(Math.abs(ahead[0] * along[1] - ahead[1] * along[0]) < 0.02 * Math.hypot(...along), `${point}: ${corners}`);
+    assert.ok(
+      Math.abs(ahead[0] * along[1] - ahead[1] * along[0]) < 0.02 * Math.hypot(...along),
+      `${point}: ${corners}`,
+    );
     assert.ok(corners.every((v) => v >= -1 && v <= 401), `${point}: ${corners}`);
   }
 });

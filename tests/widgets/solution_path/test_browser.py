@@ -42,7 +42,9 @@ def verdict(page) -> str:
 
 def norms(page) -> dict[str, list[str]]:
     """The counter: row name to its three numbers (start, now, flow's end)."""
-    rows = page.locator(".cw-norms tbody tr").evaluate_all("all => all.map(r => r.innerText.split('\\t'))")
+    rows = page.locator(".cw-norms tbody tr").evaluate_all(
+        "all => all.map(r => r.innerText.split('\\t'))"
+    )
     return {name.strip(): [value.strip() for value in values] for name, *values in rows}
 
 
@@ -67,7 +69,9 @@ def test_dragging_the_start_moves_the_end(visit, address) -> None:
     assert page.get_by_role("slider", name="Start w₁").get_attribute("aria-valuetext") == "0.50"
     assert page.get_by_role("slider", name="Start w₂").get_attribute("aria-valuetext") == "−1.00"
     nearest = sp.flow_end((0.5, -1.0))
-    assert verdict(page).startswith(f"Ends at ({nearest[0]:.2f}, {nearest[1]:.2f})".replace("-", "−"))
+    assert verdict(page).startswith(
+        f"Ends at ({nearest[0]:.2f}, {nearest[1]:.2f})".replace("-", "−")
+    )
 
 
 def test_touch_drags_and_taps(visit, address) -> None:
@@ -105,7 +109,9 @@ def test_the_keyboard_moves_the_start(visit, address) -> None:
 @pytest.mark.parametrize("method", sp.METHODS)
 @pytest.mark.parametrize("model", sp.MODELS)
 def test_the_page_ends_where_python_does(visit, site, method, model) -> None:
-    page = visit(f"{site.as_uri()}/index.html#solution-path?model={model}&method={method}&eta=0.2&order=2")
+    page = visit(
+        f"{site.as_uri()}/index.html#solution-path?model={model}&method={method}&eta=0.2&order=2"
+    )
     order = [int(digit) for digit in sp.sample_orders()[2]]
     end = sp.run(method, 0.2, (-0.5, 1.0), order, model=model).points[-1]
     assert norms(page)["‖w‖₂"][1] == f"{(end[0] ** 2 + end[1] ** 2) ** 0.5:.3f}"
@@ -120,7 +126,8 @@ def test_in_the_linear_model_only_adam_ends_elsewhere(visit, address) -> None:
         said[method] = verdict(page)
     assert len({said[m] for m in ("gd", "sgd", "normalized")}) == 1
     assert re.fullmatch(
-        r"Ends at \(0.17, 1.67\): a solution, but 0.30 away from the one nearest to its start.", said["adam"]
+        r"Ends at \(0.17, 1.67\): a solution, but 0.30 away from the one nearest to its start.",
+        said["adam"],
     )
 
 
@@ -128,7 +135,9 @@ def test_beyond_the_edge_it_diverges(visit, address) -> None:
     page = visit(f"{address}/index.html#solution-path?eta=1.4")
     assert verdict(page).startswith("Ends at (0.30, 1.40)")
     page.evaluate("location.hash = '#solution-path?eta=1.6'")
-    page.wait_for_function("document.querySelector('.cw-verdict').textContent.startsWith('Diverges')")
+    page.wait_for_function(
+        "document.querySelector('.cw-verdict').textContent.startsWith('Diverges')"
+    )
     assert verdict(page).endswith("The step is 1.13 times the edge.")
     assert "10" in norms(page)["loss"][1]
 
@@ -197,7 +206,8 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
     page = visit(f"{site.as_uri()}/index.html#solution-path?eta=1.6", width=width, dark=dark)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     spill = page.locator("#solution-path *:not(svg *)").evaluate_all(
-        "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)", width
+        "(all, w) => all.filter(x => x.getBoundingClientRect().right > w).map(x => x.className)",
+        width,
     )
     assert spill == []
     results = axe.run(page, context="#solution-path", options={"preload": False})

@@ -3,4 +3,12 @@
 from utils.training.ensembles.batch import initial_parameters, n_parameters
 from utils.training.ensembles.sweep import LOSSES, SCHEDULES, Sweep, buckets, train_sweep
 
-__all__ = ["LOSSES", "SCHEDULES", "Sweep", "buckets", "initial_parameters", "n_parameters", "train_sweep"]
+__all__ = [
+    "LOSSES",
+    "SCHEDULES",
+    "Sweep",
+    "buckets",
+    "initial_parameters",
+    "n_parameters",
+    "train_sweep",
+]

@@ -27,7 +27,13 @@ def n_parameters(width: int, n_features: int, n_classes: int) -> int:
 
 
 def initial_parameters(
-    width: int, seed: int, n_features: int, n_classes: int, *, w1_std: float = 2**0.5, w2_scale: float = 1.0
+    width: int,
+    seed: int,
+    n_features: int,
+    n_classes: int,
+    *,
+    w1_std: float = 2**0.5,
+    w2_scale: float = 1.0,
 ) -> Parameters:
     """The float64 parameters a network starts from; they depend on nothing but the arguments.
 
@@ -38,7 +44,11 @@ def initial_parameters(
     width, seed = integer("width", width, 1, MAX_WIDTH), integer("seed", seed, 0)
     rng = np.random.default_rng([seed, width])
     W1 = rng.standard_normal((width, n_features)) * number("w1_std", w1_std, 0.0)
-    W2 = rng.standard_normal((n_classes, width)) * number("w2_scale", w2_scale, 0.0) / math.sqrt(width)
+    W2 = (
+        rng.standard_normal((n_classes, width))
+        * number("w2_scale", w2_scale, 0.0)
+        / math.sqrt(width)
+    )
     start = {"W1": W1, "b1": np.zeros(width), "W2": W2, "b2": np.zeros(n_classes)}
     return {name: torch.from_numpy(value) for name, value in start.items()}
 
@@ -48,10 +58,14 @@ class Examples:
 
     def __init__(self, X, y, k, dtype, device):
         ones = np.ones((*X.shape[:-1], 1))
-        self.X = torch.as_tensor(np.concatenate([X, ones], -1), dtype=dtype, device=device)  # (S, n, d+1)
+        self.X = torch.as_tensor(
+            np.concatenate([X, ones], -1), dtype=dtype, device=device
+        )  # (S, n, d+1)
         self.XT = self.X.transpose(1, 2).contiguous()  # (S, d+1, n)
         self.y = torch.as_tensor(y, device=device)  # (S, n)
-        self.targets = one_hot(self.y, k).transpose(1, 2).to(dtype)[:, None].contiguous()  # (S, 1, k, n)
+        self.targets = (
+            one_hot(self.y, k).transpose(1, 2).to(dtype)[:, None].contiguous()
+        )  # (S, 1, k, n)
         self.n = X.shape[1]
 
 
@@ -76,7 +90,9 @@ class Networks:
 
     def views(self, flat):
         sizes = [math.prod(shape) for shape in self.shapes]
-        return [part.view(shape) for part, shape in zip(flat.split(sizes), self.shapes, strict=True)]
+        return [
+            part.view(shape) for part, shape in zip(flat.split(sizes), self.shapes, strict=True)
+        ]
 
     def _each(self):
         """Each network's own, unpadded part of the parameters, with its width and seed."""
@@ -85,7 +101,12 @@ class Networks:
         for s, seed in enumerate(self.seeds):
             for c, (_, width) in enumerate(self.columns):
                 own = W1[s, c, :width]
-                net = {"W1": own[:, :-1], "b1": own[:, -1], "W2": W2[s, c, :, :width], "b2": b2[s, c]}
+                net = {
+                    "W1": own[:, :-1],
+                    "b1": own[:, -1],
+                    "W2": W2[s, c, :, :width],
+                    "b2": b2[s, c],
+                }
                 yield net, width, seed
 
     def unpacked(self):
@@ -106,7 +127,9 @@ class Networks:
         error = (outputs.argmax(2) != y).to(outputs.dtype).mean(-1)
         if loss == "cross_entropy":
             flat = (self.S * self.C, examples.n)
-            value = cross_entropy(outputs.view(-1, self.k, examples.n), y.reshape(flat), reduction="none")
+            value = cross_entropy(
+                outputs.view(-1, self.k, examples.n), y.reshape(flat), reduction="none"
+            )
             value = value.view(self.S, self.C, examples.n).mean(-1)
         else:
             value = (outputs - examples.targets).square_().sum(2).mean(-1)
@@ -118,10 +141,14 @@ class AdamW:
 
     def __init__(self, nets, examples):
         self.nets, self.examples, self.t = nets, examples, 0
-        self.gradient, self.mean, self.square, self.scratch = (torch.zeros_like(nets.flat) for _ in range(4))
+        self.gradient, self.mean, self.square, self.scratch = (
+            torch.zeros_like(nets.flat) for _ in range(4)
+        )
         self.g_W1, self.g_W2, self.g_b2 = nets.views(self.gradient)
         like = {"dtype": nets.flat.dtype, "device": nets.flat.device}
-        self.hidden, self.g_hidden = (torch.zeros(nets.S, nets.C * nets.H, examples.n, **like) for _ in "ab")
+        self.hidden, self.g_hidden = (
+            torch.zeros(nets.S, nets.C * nets.H, examples.n, **like) for _ in "ab"
+        )
         self.outputs, self.g_outputs = (
             torch.zeros(nets.S * nets.C, nets.k, examples.n, **like) for _ in "ab"
         )
@@ -137,7 +164,9 @@ class AdamW:
         """
         nets, n = self.nets, self.examples.n
         nets.forward(self.examples, self.hidden, self.outputs)
-        hidden, g_hidden = (x.view(nets.S * nets.C, nets.H, n) for x in (self.hidden, self.g_hidden))
+        hidden, g_hidden = (
+            x.view(nets.S * nets.C, nets.H, n) for x in (self.hidden, self.g_hidden)
+        )
         if loss == "cross_entropy":
             torch.softmax(self.outputs, 1, out=self.g_outputs)
         else:

@@ -23,7 +23,14 @@ import torch
 
 from utils.runtime import device as default_device
 from utils.runtime import named_device
-from utils.training.ensembles.batch import MAX_WIDTH, AdamW, Examples, Networks, Parameters, n_parameters
+from utils.training.ensembles.batch import (
+    MAX_WIDTH,
+    AdamW,
+    Examples,
+    Networks,
+    Parameters,
+    n_parameters,
+)
 from utils.validate import choice, integer, number, require
 
 LOSSES = ("cross_entropy", "squared_error")
@@ -71,9 +78,13 @@ def buckets(widths: Sequence[int], products: float, overhead: float) -> list[lis
     programming over the position of the last cut, O(len(widths)²).
     """
     widths = sorted(widths)
-    best = [(0.0, 0)]  # best[j]: cost of grouping the first j widths, and where the last group starts
+    best = [
+        (0.0, 0)
+    ]  # best[j]: cost of grouping the first j widths, and where the last group starts
     for j in range(1, len(widths) + 1):
-        best.append(min((best[i][0] + overhead + products * (j - i) * widths[j - 1], i) for i in range(j)))
+        best.append(
+            min((best[i][0] + overhead + products * (j - i) * widths[j - 1], i) for i in range(j))
+        )
     groups, end = [], len(widths)
     while end:
         start = best[end][1]
@@ -120,7 +131,9 @@ def train_sweep(
 
     Raises ``ValueError``, in one line, for anything out of range, misshapen or not finite.
     """
-    widths = _distinct("widths", [integer("widths", w, 1, MAX_WIDTH) for w in _listed("widths", widths)])
+    widths = _distinct(
+        "widths", [integer("widths", w, 1, MAX_WIDTH) for w in _listed("widths", widths)]
+    )
     seeds = _distinct("seeds", [integer("seeds", s, 0) for s in _listed("seeds", seeds)])
     many_decays = isinstance(weight_decay, Sequence | np.ndarray)
     decays = list(weight_decay) if many_decays else [weight_decay]
@@ -129,9 +142,15 @@ def train_sweep(
     steps, lr = integer("steps", steps, 1), number("lr", lr, 0.0, open_low=True)
     good = eval_steps is None or isinstance(eval_steps, Iterable)
     require(good, "eval_steps", "None or at least one step, in a list", eval_steps)
-    at = [steps] if eval_steps is None else sorted({integer("eval_steps", t, 0, steps) for t in eval_steps})
+    at = (
+        [steps]
+        if eval_steps is None
+        else sorted({integer("eval_steps", t, 0, steps) for t in eval_steps})
+    )
     require(len(at) > 0, "eval_steps", "None or at least one step", eval_steps)
-    require(dtype in (torch.float32, torch.float64), "dtype", "torch.float32 or torch.float64", dtype)
+    require(
+        dtype in (torch.float32, torch.float64), "dtype", "torch.float32 or torch.float64", dtype
+    )
     device = default_device() if device is None else named_device("device", device)
     train = _data("train", X_train, y_train, len(seeds))
     test = _data("test", X_test, y_test, len(seeds))
@@ -159,7 +178,9 @@ def train_sweep(
                     for table, values in zip(tables, measured, strict=True):
                         table[cell] = values[:, c]
             if t < steps:
-                decayed = lr * 0.5 * (1 + math.cos(math.pi * t / steps)) if schedule == "cosine" else lr
+                decayed = (
+                    lr * 0.5 * (1 + math.cos(math.pi * t / steps)) if schedule == "cosine" else lr
+                )
                 optimizer.step(decayed, loss)
         for (decay, width, seed), value in nets.unpacked():
             learned[(decay, width, seed) if many_decays else (width, seed)] = value
@@ -168,14 +189,21 @@ def train_sweep(
         tables = tables[..., 0]
     if not many_decays:
         tables = tables[:, 0]
-    dims = ("weight_decay",) * many_decays + ("width", "seed") + ("step",) * (eval_steps is not None)
+    dims = (
+        ("weight_decay",) * many_decays + ("width", "seed") + ("step",) * (eval_steps is not None)
+    )
     counts = np.array([n_parameters(width, d, k) for width in widths])
     fixed = (dims, tuple(widths), tuple(seeds), tuple(decays), tuple(at), counts)
     return Sweep(*fixed, *tables, learned)
 
 
 def _listed(name, values):
-    require(isinstance(values, Sequence | np.ndarray) and len(values) > 0, name, "a non-empty list", values)
+    require(
+        isinstance(values, Sequence | np.ndarray) and len(values) > 0,
+        name,
+        "a non-empty list",
+        values,
+    )
     return list(values)
 
 
@@ -189,14 +217,21 @@ def _data(part: str, X, y, n_seeds: int) -> tuple[np.ndarray, np.ndarray]:
     X, y = (np.asarray(a.cpu() if isinstance(a, torch.Tensor) else a) for a in (X, y))
     x_name, y_name = f"X_{part}", f"y_{part}"
     require(X.ndim in (2, 3) and X.size > 0, x_name, "an array (n, d) or (n_seeds, n, d)", X)
-    require(X.ndim == 2 or len(X) == n_seeds, x_name, f"an array of {n_seeds} data sets, one a seed", X)
+    require(
+        X.ndim == 2 or len(X) == n_seeds, x_name, f"an array of {n_seeds} data sets, one a seed", X
+    )
     require(X.dtype.kind in "fiu", x_name, "an array of real numbers", X.dtype)
     finite = np.isfinite(X)
-    require(bool(finite.all()), x_name, "finite everywhere", None if finite.all() else X[~finite][0])
+    require(
+        bool(finite.all()), x_name, "finite everywhere", None if finite.all() else X[~finite][0]
+    )
     n = X.shape[-2]
     require(y.dtype.kind in "iu", y_name, "an array of whole class labels", y.dtype)
     require(
-        y.shape in ((n,), (n_seeds, n)), y_name, f"of shape ({n},) or ({n_seeds}, {n}), as {x_name} is", y
+        y.shape in ((n,), (n_seeds, n)),
+        y_name,
+        f"of shape ({n},) or ({n_seeds}, {n}), as {x_name} is",
+        y,
     )
     require(int(y.min()) >= 0, y_name, "at least 0 everywhere", int(y.min()))
     X = np.broadcast_to(X, (n_seeds, *X.shape[-2:]))

@@ -42,7 +42,9 @@ class ParameterBudget(CourseWidget):
     preset = t.Enum(tuple(PRESETS), "gpt2").tag(sync=True, page=True)
     style = t.Enum(("gpt2", "llama"), None, allow_none=True).tag(sync=True, page=True)
     n_layer, d_model, n_head, n_kv_head = (_setting(t.Int) for _ in range(4))
-    d_ff, vocab_size, context_length, batch_size, tokens, n_gpu = (_setting(t.Int) for _ in range(6))
+    d_ff, vocab_size, context_length, batch_size, tokens, n_gpu = (
+        _setting(t.Int) for _ in range(6)
+    )
     tie_embeddings = _setting(t.Bool)
     utilisation = _setting(t.Float)
     precision = t.Enum(tuple(PRECISIONS), None, allow_none=True).tag(sync=True, page=True)
@@ -58,4 +60,6 @@ class ParameterBudget(CourseWidget):
         known = {name: getattr(base, name) for name in given}
         if given["n_head"] is not None and base.n_kv_head == base.n_head:
             known["n_kv_head"] = None  # as many as heads, whatever their number
-        return Shape(**{name: known[name] if value is None else value for name, value in given.items()})
+        return Shape(
+            **{name: known[name] if value is None else value for name, value in given.items()}
+        )

@@ -10,17 +10,20 @@ function byteCharacters() {
 // GPT-2's split. White space is named by its Unicode property, because JavaScript's \s takes U+FEFF and leaves U+0085.
 const SPACE = "\\p{White_Space}";
 const WORDS = new RegExp(
-  `'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+|${SPACE}+(?![^${SPACE}])|${SPACE}+`, "gu",
+  `'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^${SPACE}\\p{L}\\p{N}]+|${SPACE}+(?![^${SPACE}])|${SPACE}+`,
+  "gu",
 );
 
 /** A heap of numbers: `push` one, `pop` the smallest. */
 class Heap {
   #items = [];
-  get size() { return this.#items.length; }
+  get size() {
+    return this.#items.length;
+  }
   push(x) {
     const items = this.#items;
     let i = items.length;
-    for (let up; i > 0 && items[(up = (i - 1) >> 1)] > x; i = up) items[i] = items[up];
+    for (let up; i > 0 && items[up = (i - 1) >> 1] > x; i = up) items[i] = items[up];
     items[i] = x;
   }
   pop() {
@@ -38,9 +41,14 @@ class Heap {
 
 /** Join the pair of neighbours of lowest rank, of equal ones the leftmost, until none has a rank: n log n for n parts. */
 function merge(parts, ranks) {
-  const n = parts.length, heap = new Heap(), rank = (i) => ranks.get(`${parts[i]} ${parts[next[i]]}`);
-  const next = Int32Array.from(parts, (_, i) => i + 1), previous = Int32Array.from(parts, (_, i) => i - 1);
-  const offer = (i) => { if (i >= 0 && next[i] < n && rank(i) !== undefined) heap.push(rank(i) * n + i); };
+  const n = parts.length,
+    heap = new Heap(),
+    rank = (i) => ranks.get(`${parts[i]} ${parts[next[i]]}`);
+  const next = Int32Array.from(parts, (_, i) => i + 1),
+    previous = Int32Array.from(parts, (_, i) => i - 1);
+  const offer = (i) => {
+    if (i >= 0 && next[i] < n && rank(i) !== undefined) heap.push(rank(i) * n + i);
+  };
   for (let i = 0; i < n; i++) offer(i);
   while (heap.size) {
     const item = heap.pop(), i = item % n, j = next[i];
@@ -56,7 +64,13 @@ function merge(parts, ranks) {
 }
 
 export class Tokenizer {
-  #ids; #tokens; #ranks; #special; #cache = new Map(); #characters = byteCharacters(); #bytes;
+  #ids;
+  #tokens;
+  #ranks;
+  #special;
+  #cache = new Map();
+  #characters = byteCharacters();
+  #bytes;
 
   /** `tokens`: the vocabulary by id, in byte characters; `merges`: "left right", first to last; `special`: text to id. */
   constructor({ tokens, merges, special }) {
@@ -67,7 +81,9 @@ export class Tokenizer {
     this.#bytes = new Map(this.#characters.map((character, byte) => [character, byte]));
   }
 
-  get size() { return this.#tokens.length; }
+  get size() {
+    return this.#tokens.length;
+  }
 
   /** The ids of `text`. */
   encode(text) {
@@ -90,20 +106,30 @@ export class Tokenizer {
   decode(ids, special = false) {
     const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     const named = (id) => special && Object.hasOwn(this.#special, this.#tokens[id]);
-    return ids.map((id) => (named(id) ? this.#tokens[id] : decoder.decode(this.bytes(id), { stream: true }))).join("") + decoder.decode();
+    return ids.map((
+      id,
+    ) => (named(id) ? this.#tokens[id] : decoder.decode(this.bytes(id), { stream: true }))).join(
+      "",
+    ) + decoder.decode();
   }
 
   /** The text cut at special tokens, which are kept as parts of their own. */
   #split(text) {
     let parts = [text];
-    for (const special of Object.keys(this.#special))
-      parts = parts.flatMap((part) => part.split(special).flatMap((piece, i) => (i ? [special, piece] : [piece])));
+    for (const special of Object.keys(this.#special)) {
+      parts = parts.flatMap((part) =>
+        part.split(special).flatMap((piece, i) => (i ? [special, piece] : [piece]))
+      );
+    }
     return parts;
   }
 
   #word(word) {
     if (this.#cache.has(word)) return this.#cache.get(word);
-    const parts = merge(Array.from(new TextEncoder().encode(word), (byte) => this.#characters[byte]), this.#ranks);
+    const parts = merge(
+      Array.from(new TextEncoder().encode(word), (byte) => this.#characters[byte]),
+      this.#ranks,
+    );
     const ids = parts.map((part) => this.#ids.get(part));
     if (word.length < 40 && this.#cache.size < 5000) this.#cache.set(word, ids);
     return ids;

@@ -7,30 +7,57 @@ const PENALTIES = ["repetition_penalty", "frequency_penalty", "presence_penalty"
  * penalties see. `outputOnly`: penalties that do not see the prompt. */
 export const ENGINES = {
   transformers: {
-    label: "transformers", order: ["repetition_penalty", "temperature", "top_k", "top_p", "min_p"],
-    ties: "keep", window: Infinity, outputOnly: [],
+    label: "transformers",
+    order: ["repetition_penalty", "temperature", "top_k", "top_p", "min_p"],
+    ties: "keep",
+    window: Infinity,
+    outputOnly: [],
   },
   vllm: {
-    label: "vLLM", order: [...PENALTIES, "temperature", "min_p", "top_k", "top_p"],
-    ties: "keep", window: Infinity, outputOnly: ["frequency_penalty", "presence_penalty"],
+    label: "vLLM",
+    order: [...PENALTIES, "temperature", "min_p", "top_k", "top_p"],
+    ties: "keep",
+    window: Infinity,
+    outputOnly: ["frequency_penalty", "presence_penalty"],
   },
   "llama.cpp": {
-    label: "llama.cpp", order: [...PENALTIES, "top_k", "top_p", "min_p", "temperature"],
-    ties: "exact", window: 64, outputOnly: [],
+    label: "llama.cpp",
+    order: [...PENALTIES, "top_k", "top_p", "min_p", "temperature"],
+    ties: "exact",
+    window: 64,
+    outputOnly: [],
   },
   mlx: {
-    label: "mlx-lm", order: ["repetition_penalty", "presence_penalty", "frequency_penalty", "top_p", "min_p", "top_k", "temperature"],
-    ties: "exact", window: 20, outputOnly: [],
+    label: "mlx-lm",
+    order: [
+      "repetition_penalty",
+      "presence_penalty",
+      "frequency_penalty",
+      "top_p",
+      "min_p",
+      "top_k",
+      "temperature",
+    ],
+    ties: "exact",
+    window: 20,
+    outputOnly: [],
   },
 };
 
 /** Every setting at the value that changes nothing. */
 export const OFF = {
-  temperature: 1, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, frequency_penalty: 0, presence_penalty: 0,
+  temperature: 1,
+  top_k: 0,
+  top_p: 1,
+  min_p: 0,
+  repetition_penalty: 1,
+  frequency_penalty: 0,
+  presence_penalty: 0,
 };
 
 /** Whether a setting changes nothing. mlx-lm takes top-p 0 for off as well. */
-export const isOff = (name, s) => s[name] === OFF[name] || (s.engine === "mlx" && name === "top_p" && s.top_p === 0);
+export const isOff = (name, s) =>
+  s[name] === OFF[name] || (s.engine === "mlx" && name === "top_p" && s.top_p === 0);
 
 /** The settings that are on, in the order in which the engine applies them; what it lacks is left out. */
 export function activeOrder(s) {
@@ -38,14 +65,18 @@ export function activeOrder(s) {
   return ENGINES[s.engine].order.filter((name) => {
     if (isOff(name, s)) return false;
     // vLLM and mlx-lm take the maximum at once; llama.cpp runs its chain first, with the same result
-    return !(greedy && (s.engine === "vllm" || s.engine === "mlx") && ["top_k", "top_p", "min_p"].includes(name));
+    return !(greedy && (s.engine === "vllm" || s.engine === "mlx") &&
+      ["top_k", "top_p", "min_p"].includes(name));
   });
 }
 
 /** How often each token that the penalty `name` sees has occurred, by id. */
 function occurrences(name, engine, prompt, output) {
-  const seen = engine.outputOnly.includes(name) ? output : [...prompt, ...output], counts = new Map();
-  for (const id of seen.slice(Math.max(0, seen.length - engine.window))) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const seen = engine.outputOnly.includes(name) ? output : [...prompt, ...output],
+    counts = new Map();
+  for (const id of seen.slice(Math.max(0, seen.length - engine.window))) {
+    counts.set(id, (counts.get(id) ?? 0) + 1);
+  }
   return counts;
 }
 
@@ -69,14 +100,17 @@ function distribution(z, kept, top = z[0]) {
 }
 
 /** Descending logits over the temperature. A tiny one takes the largest out of range: then from their maximum. */
-const divided = (z, t) => (Number.isFinite(z[0] / t) ? z.map((x) => x / t) : z.map((x) => (x - z[0]) / t));
+const divided = (
+  z,
+  t,
+) => (Number.isFinite(z[0] / t) ? z.map((x) => x / t) : z.map((x) => (x - z[0]) / t));
 
 /** How many tokens a truncation keeps. Each keeps a prefix, as the tokens stand in descending order. */
 const TRUNCATE = {
   top_k(z, p, k, engine) {
     if (k >= z.length || k >= p.length) return p.length;
     let n = k;
-    if (engine.ties === "keep") while (n < p.length && z[n] === z[k - 1]) n++;
+    if (engine.ties === "keep") { while (n < p.length && z[n] === z[k - 1]) n++; }
     return n;
   },
   top_p(z, p, bound) { // drop from the least likely one up, while the tail weighs at most 1 − bound
@@ -95,7 +129,8 @@ const descending = (z) => (a, b) => z[b] - z[a] || a - b; // of equal ones the l
 
 /** What `decode` needs of one position whatever the settings, so that a slider need not sort the vocabulary again. */
 export function survey(logits) {
-  const z = Float64Array.from(logits), rank = Uint32Array.from(z, (_, id) => id).sort(descending(z));
+  const z = Float64Array.from(logits),
+    rank = Uint32Array.from(z, (_, id) => id).sort(descending(z));
   const sorted = Float64Array.from(rank, (id) => z[id]), own = new Float64Array(z.length);
   let kept = z.length;
   while (sorted[kept - 1] === -Infinity) kept--;
@@ -106,7 +141,9 @@ export function survey(logits) {
 
 /** The ids of `rank` in the order of `z`, which differs only at the ids in `moved`: those are sorted and merged in. */
 function reranked(rank, z, moved) {
-  const before = descending(z), few = [...moved].sort(before), result = new Uint32Array(rank.length);
+  const before = descending(z),
+    few = [...moved].sort(before),
+    result = new Uint32Array(rank.length);
   let i = 0, k = 0;
   for (const id of rank) {
     if (moved.has(id)) continue;
@@ -128,7 +165,8 @@ function reranked(rank, z, moved) {
  */
 export function decode(logits, prompt, output, s, base = survey(logits)) {
   const engine = ENGINES[s.engine], steps = [], moved = new Set(), penalised = base.z.slice();
-  const record = (name, removed, entropy) => steps.push({ name, kept, removed, entropy, perplexity: Math.exp(entropy) });
+  const record = (name, removed, entropy) =>
+    steps.push({ name, kept, removed, entropy, perplexity: Math.exp(entropy) });
   let { rank, sorted: v, kept } = base, now = base;
   record("model", 0, base.entropy);
 
@@ -145,7 +183,9 @@ export function decode(logits, prompt, output, s, base = survey(logits)) {
         v = Float64Array.from(rank, (id) => penalised[id]);
       }
     } else if (name === "temperature") {
-      const t = s.engine === "vllm" && s.temperature > 0 ? Math.max(s.temperature, 0.01) : s.temperature;
+      const t = s.engine === "vllm" && s.temperature > 0
+        ? Math.max(s.temperature, 0.01)
+        : s.temperature;
       if (t === 0) n = 1;
       else v = divided(v, t);
       while (v[n - 1] === -Infinity) n--; // so far below the maximum that the quotient is not a number any more
@@ -153,7 +193,9 @@ export function decode(logits, prompt, output, s, base = survey(logits)) {
     let removed = 0;
     for (let k = kept - 1; k >= n; k--) removed += now.p[k];
     kept = n;
-    now = i < last ? distribution(penalised, penalised.length, penalised.reduce((a, b) => Math.max(a, b))) : distribution(v, kept);
+    now = i < last
+      ? distribution(penalised, penalised.length, penalised.reduce((a, b) => Math.max(a, b)))
+      : distribution(v, kept);
     record(name, removed, now.entropy);
   });
   const probs = new Float64Array(v.length);
@@ -191,7 +233,9 @@ const scramble = (x) => { // MurmurHash3's finaliser: every input bit moves ever
 
 /** The `n`-th uniform number in [0, 1) of `seed`, 53 bits. A function of both alone, so any draw can be replayed. */
 export function uniform(seed, n) {
-  const key = scramble((seed ^ 0x9e3779b9) | 0), high = scramble(key ^ scramble(2 * n + 1)), low = scramble(high ^ key ^ (2 * n + 2));
+  const key = scramble((seed ^ 0x9e3779b9) | 0),
+    high = scramble(key ^ scramble(2 * n + 1)),
+    low = scramble(high ^ key ^ (2 * n + 2));
   return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
 }
 
@@ -205,5 +249,8 @@ export function bytesOf(base64) {
 /** Recorded logits: base64 of little-endian int16, times `scale`. */
 export function unpackLogits(base64, scale) {
   const bytes = bytesOf(base64), view = new DataView(bytes.buffer);
-  return Float64Array.from({ length: bytes.length / 2 }, (_, i) => view.getInt16(2 * i, true) * scale);
+  return Float64Array.from(
+    { length: bytes.length / 2 },
+    (_, i) => view.getInt16(2 * i, true) * scale,
+  );
 }

@@ -23,8 +23,13 @@ export async function loadModel(src, parent) {
   }
   if (!script.courseModel) throw missing; // the script hangs its data on its own element
   const { weights, tokenizer } = script.courseModel;
-  const { metadata, tensors } = readSafetensors(bytesOf(weights).buffer), config = JSON.parse(metadata.config);
-  return { gpt: new LiveGPT(config, tensors), tokenizer: new Tokenizer(tokenizer), eos: config.eos_token_id };
+  const { metadata, tensors } = readSafetensors(bytesOf(weights).buffer),
+    config = JSON.parse(metadata.config);
+  return {
+    gpt: new LiveGPT(config, tensors),
+    tokenizer: new Tokenizer(tokenizer),
+    eos: config.eos_token_id,
+  };
 }
 
 /** Text that grows a token at a time. `advance(settings)` feeds or draws one token; it ends by itself. */
@@ -33,7 +38,9 @@ export class Writer {
   constructor({ gpt, tokenizer, eos }, promptText, { stop = [], maxTokens = 120 } = {}) {
     const prompt = tokenizer.encode(promptText);
     if (!prompt.length) throw new Error("The prompt must hold at least one token.");
-    if (prompt.length > gpt.contextLength) throw new Error(`The prompt has ${prompt.length} tokens; at most ${gpt.contextLength} fit.`);
+    if (prompt.length > gpt.contextLength) {
+      throw new Error(`The prompt has ${prompt.length} tokens; at most ${gpt.contextLength} fit.`);
+    }
     gpt.reset();
     Object.assign(this, { gpt, tokenizer, eos, prompt, promptText, maxTokens });
     this.output = [];
@@ -52,7 +59,8 @@ export class Writer {
       return;
     }
     const { probs, own } = decode(this.logits, this.prompt, this.output, s);
-    const id = draw(cumulate(probs), uniform(s.seed, this.output.length + 1)), start = this.scanner.text.length;
+    const id = draw(cumulate(probs), uniform(s.seed, this.output.length + 1)),
+      start = this.scanner.text.length;
     this.output.push(id);
     const full = this.gpt.length >= this.gpt.contextLength;
     if (!full) { // even where the text ends here, so that the chart can show what would come next
@@ -61,27 +69,42 @@ export class Writer {
     }
     if (id === this.eos) return this.#end("the model ended its text");
     this.scanner.push(this.tokenizer.bytes(id));
-    this.tokens.push({ start, end: this.scanner.text.length, surprise: -Math.log(own[id]), probability: probs[id] });
-    if (this.scanner.found !== null) this.#end(`stopped before ${JSON.stringify(this.scanner.found)}`);
-    else if (this.output.length >= this.maxTokens) this.#end("as many tokens as asked for");
+    this.tokens.push({
+      start,
+      end: this.scanner.text.length,
+      surprise: -Math.log(own[id]),
+      probability: probs[id],
+    });
+    if (this.scanner.found !== null) {
+      this.#end(`stopped before ${JSON.stringify(this.scanner.found)}`);
+    } else if (this.output.length >= this.maxTokens) this.#end("as many tokens as asked for");
     else if (full) this.#end(`the context of ${this.gpt.contextLength} tokens is full`);
   }
 
   /** What the chart shows: the logits, and the ids and the text that they follow, which a stop string does not cut. */
   position() {
     const output = this.output.slice(0, this.fed);
-    return { logits: this.logits, prompt_ids: this.prompt, output_ids: output, prompt: this.promptText, output: this.tokenizer.decode(output, true) };
+    return {
+      logits: this.logits,
+      prompt_ids: this.prompt,
+      output_ids: output,
+      prompt: this.promptText,
+      output: this.tokenizer.decode(output, true),
+    };
   }
 
   #end(reason) {
     this.scanner.finish();
-    if (this.scanner.found === null && this.tokens.length) this.tokens.at(-1).end = this.scanner.text.length; // half a character
+    if (this.scanner.found === null && this.tokens.length) {
+      this.tokens.at(-1).end = this.scanner.text.length; // half a character
+    }
     this.reason = reason;
   }
 }
 
 const SLICE = 20; // milliseconds of work before the page may answer and paint
-const lines = (text) => text.split("\n").map((line) => line.replaceAll("\\n", "\n")).filter(Boolean);
+const lines = (text) =>
+  text.split("\n").map((line) => line.replaceAll("\\n", "\n")).filter(Boolean);
 
 const USUAL_COUNT = 120, MOST = 255;
 
@@ -91,10 +114,22 @@ const USUAL_COUNT = 120, MOST = 255;
  * `node` and `dispose`.
  */
 export function livePanel({ live, uid, now, show }) {
-  let model = null, writer = null, running = false, spans = [], first = 0, fresh = false, turns = 0, gone = false;
+  let model = null,
+    writer = null,
+    running = false,
+    spans = [],
+    first = 0,
+    fresh = false,
+    turns = 0,
+    gone = false;
   const field = (name, label, node) => {
     node.id = `${uid}-live-${name}`;
-    return h("div", { class: `cw-field cw-field-${name}` }, h("label", { for: node.id }, label), node);
+    return h(
+      "div",
+      { class: `cw-field cw-field-${name}` },
+      h("label", { for: node.id }, label),
+      node,
+    );
   };
   const button = (text) => h("button", { type: "button", class: "cw-button" }, text);
   const load = button(`Load the model (${(live.bytes / 1e6).toFixed(1)} MB)`);
@@ -104,12 +139,34 @@ export function livePanel({ live, uid, now, show }) {
   const stop = h("textarea", { rows: 2, spellcheck: "false", placeholder: "\\n" });
   const count = h("input", { type: "number", min: 1, max: MOST, value: USUAL_COUNT });
   const write = button("Write"), pause = button("Pause");
-  const text = h("div", { class: "cw-text", tabindex: 0, role: "region", "aria-label": "Text written by the model" });
-  const scale = h("p", { class: "cw-scale" }, "How much a token surprised the model: ", h("span", {}, "0"), h("i"), h("span", {}, "10 nats or more"));
-  const desk = h("div", { hidden: true },
+  const text = h("div", {
+    class: "cw-text",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Text written by the model",
+  });
+  const scale = h(
+    "p",
+    { class: "cw-scale" },
+    "How much a token surprised the model: ",
+    h("span", {}, "0"),
+    h("i"),
+    h("span", {}, "10 nats or more"),
+  );
+  const desk = h(
+    "div",
+    { hidden: true },
     field("prompt", "Prompt", prompt),
-    h("div", { class: "cw-fields" }, field("stop", "Stop strings, one a line (\\n: line break)", stop), field("count", "Tokens", count)),
-    h("div", { class: "cw-buttons" }, write, pause), text, scale);
+    h(
+      "div",
+      { class: "cw-fields" },
+      field("stop", "Stop strings, one a line (\\n: line break)", stop),
+      field("count", "Tokens", count),
+    ),
+    h("div", { class: "cw-buttons" }, write, pause),
+    text,
+    scale,
+  );
   pause.disabled = true;
 
   load.addEventListener("click", async () => {
@@ -131,12 +188,14 @@ export function livePanel({ live, uid, now, show }) {
 
   /** Fill in what has been released since the last time; a released text is never taken back. */
   function paint() {
-    const { scanner, tokens } = writer, follow = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
+    const { scanner, tokens } = writer,
+      follow = text.scrollHeight - text.scrollTop - text.clientHeight < 30;
     if (writer.reason) first = Math.min(first, Math.max(0, tokens.length - 1)); // its end may have grown at the end
     for (let i = first; i < tokens.length; i++) {
       const { start, end, surprise, probability } = tokens[i];
       spans[i] ??= text.appendChild(h("span", {
-        style: `--cw-surprise:${Math.min(surprise / 10, 1).toFixed(3)}`, title: `${nats(surprise)}; drawn with probability ${percent(probability)}`,
+        style: `--cw-surprise:${Math.min(surprise / 10, 1).toFixed(3)}`,
+        title: `${nats(surprise)}; drawn with probability ${percent(probability)}`,
       }));
       spans[i].textContent = scanner.text.slice(start, Math.min(end, scanner.released));
       if (end <= scanner.released) first = i + 1;
@@ -153,8 +212,11 @@ export function livePanel({ live, uid, now, show }) {
     running = false;
     paint();
     present();
-    const n = writer.tokens.length, mean = writer.tokens.reduce((sum, t) => sum + t.surprise, 0) / n;
-    const said = n ? `${n} token${n > 1 ? "s" : ""}, perplexity ${short(Math.exp(mean))} to the model itself` : "nothing written";
+    const n = writer.tokens.length,
+      mean = writer.tokens.reduce((sum, t) => sum + t.surprise, 0) / n;
+    const said = n
+      ? `${n} token${n > 1 ? "s" : ""}, perplexity ${short(Math.exp(mean))} to the model itself`
+      : "nothing written";
     status.textContent = `${writer.reason ? `Ended: ${writer.reason}` : "Paused"}. ${said}.`;
     pause.textContent = writer.reason ? "Pause" : "Go on";
     if (writer.reason && pause.matches(":focus")) write.focus(); // a disabled button would lose it
@@ -199,9 +261,27 @@ export function livePanel({ live, uid, now, show }) {
     text.scrollTop = text.scrollHeight;
     run();
   });
-  pause.addEventListener("click", () => { if (running) rest(); else run(); });
+  pause.addEventListener("click", () => {
+    if (running) rest();
+    else run();
+  });
 
-  const node = h("div", { class: "cw-live", role: "group", "aria-labelledby": `${uid}-live` },
-    h("p", { class: "cw-title", id: `${uid}-live` }, "Write with the course’s model, under the same sliders"), load, status, desk);
-  return { node, dispose: () => { gone = true; } };
+  const node = h(
+    "div",
+    { class: "cw-live", role: "group", "aria-labelledby": `${uid}-live` },
+    h(
+      "p",
+      { class: "cw-title", id: `${uid}-live` },
+      "Write with the course’s model, under the same sliders",
+    ),
+    load,
+    status,
+    desk,
+  );
+  return {
+    node,
+    dispose: () => {
+      gone = true;
+    },
+  };
 }

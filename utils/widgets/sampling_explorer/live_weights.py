@@ -39,12 +39,18 @@ def quantize(blob: bytes, config: dict[str, Any]) -> bytes:
     body = bytearray()
 
     def put(name: str, dtype: str, shape: list[int], data: bytes) -> None:
-        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        entries[name] = {
+            "dtype": dtype,
+            "shape": shape,
+            "data_offsets": [len(body), len(body) + len(data)],
+        }
         body.extend(data)
 
     for name, entry in header.items():
         if entry["dtype"] not in FORMATS:
-            raise ValueError(f"{name}: dtype must be one of {', '.join(FORMATS)}, got {entry['dtype']}")
+            raise ValueError(
+                f"{name}: dtype must be one of {', '.join(FORMATS)}, got {entry['dtype']}"
+            )
         letter, width = FORMATS[entry["dtype"]]
         shape, begin = entry["shape"], start + entry["data_offsets"][0]
         columns = shape[-1]
@@ -53,7 +59,9 @@ def quantize(blob: bytes, config: dict[str, Any]) -> bytes:
                 name,
                 "F32",
                 shape,
-                struct.pack(f"<{columns}f", *struct.unpack_from(f"<{columns}{letter}", blob, begin)),
+                struct.pack(
+                    f"<{columns}f", *struct.unpack_from(f"<{columns}{letter}", blob, begin)
+                ),
             )
             continue
         integers, scales = array("b"), []
@@ -75,9 +83,12 @@ def tokenizer_data(path: Path) -> dict[str, Any]:
     model, before = stored["model"], stored["pre_tokenizer"]
     plain = model["type"] == "BPE" and not model["byte_fallback"] and stored["normalizer"] is None
     if not (
-        plain and before == {**before, "type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+        plain
+        and before == {**before, "type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
     ):
-        raise ValueError(f"{path.name}: only a byte-level BPE without prefix space or normaliser can be read")
+        raise ValueError(
+            f"{path.name}: only a byte-level BPE without prefix space or normaliser can be read"
+        )
     return {
         "tokens": sorted(model["vocab"], key=model["vocab"].__getitem__),
         "merges": [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]],
@@ -93,7 +104,9 @@ def script(folder: Path) -> str:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     weights = quantize((folder / "model.safetensors").read_bytes(), config)
     if len(weights) > LIMIT:
-        raise ValueError(f"{folder.name}: the int8 weights must be at most {LIMIT} bytes, got {len(weights)}")
+        raise ValueError(
+            f"{folder.name}: the int8 weights must be at most {LIMIT} bytes, got {len(weights)}"
+        )
     data = {
         "weights": base64.b64encode(weights).decode(),
         "tokenizer": tokenizer_data(folder / "tokenizer.json"),

@@ -46,7 +46,9 @@ def next_logits(model: nn.Module, ids: list[int]) -> Tensor:
     return getattr(out, "logits", out)[0, -1].float().cpu()
 
 
-def position(model: nn.Module, tokenizer: Any, prompt: str, output_ids: list[int] = ()) -> dict[str, Any]:
+def position(
+    model: nn.Module, tokenizer: Any, prompt: str, output_ids: list[int] = ()
+) -> dict[str, Any]:
     """What the explorer needs of one position: the texts, the ids, the packed logits."""
     encoded = tokenizer.encode(prompt)
     ids, output_ids = list(getattr(encoded, "ids", encoded)), list(output_ids)

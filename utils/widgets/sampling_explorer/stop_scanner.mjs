@@ -16,10 +16,16 @@ export class StopScanner {
   /** Take a token's bytes; return the text that they release. A character comes once its last byte is there. */
   push(bytes) {
     this.text += this.#decoder.decode(bytes, { stream: true });
-    const hits = this.stop.map((s) => [this.text.indexOf(s, Math.max(this.#searched - s.length + 1, 0)), s]).filter(([at]) => at >= 0);
+    const hits = this.stop.map((
+      s,
+    ) => [this.text.indexOf(s, Math.max(this.#searched - s.length + 1, 0)), s]).filter(([at]) =>
+      at >= 0
+    );
     if (hits.length) { // the one that ends first, whatever the tokens' borders; of two that end together, the longer
       const ends = ([at, s]) => at + s.length;
-      const [at, s] = hits.reduce((a, b) => (ends(b) - ends(a) || a[1].length - b[1].length) < 0 ? b : a);
+      const [at, s] = hits.reduce((a, b) =>
+        (ends(b) - ends(a) || a[1].length - b[1].length) < 0 ? b : a
+      );
       this.found = s;
       this.text = this.text.slice(0, at);
       return this.#release(at);

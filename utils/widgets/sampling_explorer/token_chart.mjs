@@ -9,10 +9,15 @@ const ROWS = 17, REMOVED_ROWS = 3, OWN_ROWS = 2;
  * `result`: what `decode` returns; `modelRank`: ids by descending own logit. `shown` rows can be drawn.
  */
 export function chartRows({ rank, kept }, modelRank) {
-  const size = rank.length, count = Math.min(ROWS, size), shown = Math.min(kept, count - Math.min(REMOVED_ROWS, size - kept));
+  const size = rank.length,
+    count = Math.min(ROWS, size),
+    shown = Math.min(kept, count - Math.min(REMOVED_ROWS, size - kept));
   const drawable = [...rank.slice(0, shown)], removed = [...rank.slice(kept, kept + count - shown)];
-  const lost = [...modelRank.slice(0, OWN_ROWS)].filter((id) => !drawable.includes(id) && !removed.includes(id));
-  const left = lost.filter((id) => rank.indexOf(id) < kept), gone = lost.filter((id) => !left.includes(id));
+  const lost = [...modelRank.slice(0, OWN_ROWS)].filter((id) =>
+    !drawable.includes(id) && !removed.includes(id)
+  );
+  const left = lost.filter((id) => rank.indexOf(id) < kept),
+    gone = lost.filter((id) => !left.includes(id));
   if (left.length) drawable.splice(-left.length, left.length, ...left);
   if (gone.length) removed.splice(-gone.length, gone.length, ...gone);
   return { ids: [...drawable, ...removed], shown };
@@ -22,19 +27,59 @@ export function chartRows({ rank, kept }, modelRank) {
 export function tokenChart(text) {
   const rows = Array.from({ length: ROWS }, () => {
     const name = h("span", { class: "cw-token" }), mark = h("span", { class: "cw-hidden" });
-    const bar = h("i", { class: "cw-now" }), own = h("i", { class: "cw-own" }), tick = h("i", { class: "cw-drawn" });
-    const after = h("td", { class: "cw-number" }), before = h("td", { class: "cw-number cw-before" });
-    const row = h("tr", {}, h("th", { scope: "row" }, name, mark), h("td", { class: "cw-bars", "aria-hidden": "true" }, h("div", {}, own, bar, tick)), after, before);
+    const bar = h("i", { class: "cw-now" }),
+      own = h("i", { class: "cw-own" }),
+      tick = h("i", { class: "cw-drawn" });
+    const after = h("td", { class: "cw-number" }),
+      before = h("td", { class: "cw-number cw-before" });
+    const row = h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name, mark),
+      h("td", { class: "cw-bars", "aria-hidden": "true" }, h("div", {}, own, bar, tick)),
+      after,
+      before,
+    );
     return { row, name, mark, bar, own, tick, after, before };
   });
   const more = h("tr", { class: "cw-more" }, h("td", { colspan: 4 }));
   const body = h("tbody", {}, ...rows.map((r) => r.row));
-  const table = h("table", { class: "cw-chart" }, h("caption", { class: "cw-hidden" }, "The likeliest tokens, and the first of those removed"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Next token"), h("td"), h("th", { scope: "col" }, "Now"), h("th", { scope: "col" }, "Model"))), body);
+  const table = h(
+    "table",
+    { class: "cw-chart" },
+    h("caption", { class: "cw-hidden" }, "The likeliest tokens, and the first of those removed"),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col" }, "Next token"),
+        h("td"),
+        h("th", { scope: "col" }, "Now"),
+        h("th", { scope: "col" }, "Model"),
+      ),
+    ),
+    body,
+  );
   const key = (kind, name) => h("span", {}, h("i", { class: `cw-${kind}` }), name);
-  const keys = h("p", { class: "cw-keys", "aria-hidden": "true" }, key("now", "now"), key("own", "the model’s own"), key("drawn", "drawn"));
-  const facts = ["Can be drawn", "Removed", "Entropy, nats", "Perplexity"].map((name) => ({ name, now: h("b"), was: h("span") }));
-  const summary = h("dl", { class: "cw-facts" }, ...facts.map((f) => h("div", {}, h("dt", {}, f.name), h("dd", {}, f.now, f.was))));
+  const keys = h(
+    "p",
+    { class: "cw-keys", "aria-hidden": "true" },
+    key("now", "now"),
+    key("own", "the model’s own"),
+    key("drawn", "drawn"),
+  );
+  const facts = ["Can be drawn", "Removed", "Entropy, nats", "Perplexity"].map((name) => ({
+    name,
+    now: h("b"),
+    was: h("span"),
+  }));
+  const summary = h(
+    "dl",
+    { class: "cw-facts" },
+    ...facts.map((f) => h("div", {}, h("dt", {}, f.name), h("dd", {}, f.now, f.was))),
+  );
 
   function drawRows(s, { probs, own }, { ids, shown }, counts, latest) {
     const share = (id) => (counts?.get(id) ?? 0) / s.draws || 0; // of the draws; without draws none
@@ -62,7 +107,10 @@ export function tokenChart(text) {
     let rest = 0;
     for (let i = kept - 1; i >= 0; i--) if (!inView.has(rank[i])) rest += probs[rank[i]];
     more.hidden = kept <= shown;
-    say(more.firstChild, kept > shown ? `and ${whole(kept - shown)} more, together ${percent(rest)}` : "");
+    say(
+      more.firstChild,
+      kept > shown ? `and ${whole(kept - shown)} more, together ${percent(rest)}` : "",
+    );
     const anchor = rows[shown]?.row ?? null;
     if (more.nextSibling !== anchor || more.parentNode !== body) body.insertBefore(more, anchor);
   }
@@ -72,14 +120,18 @@ export function tokenChart(text) {
     for (let i = rank.length - 1; i >= kept; i--) removed += own[rank[i]];
     const [was, is] = [steps[0], steps.at(-1)];
     const said = [
-      [whole(kept), ` of ${whole(was.kept)}`], [percent(removed), " of its mass"],
-      [is.entropy.toFixed(2), ` model ${was.entropy.toFixed(2)}`], [short(is.perplexity), ` model ${short(was.perplexity)}`],
+      [whole(kept), ` of ${whole(was.kept)}`],
+      [percent(removed), " of its mass"],
+      [is.entropy.toFixed(2), ` model ${was.entropy.toFixed(2)}`],
+      [short(is.perplexity), ` model ${short(was.perplexity)}`],
     ];
     facts.forEach((f, i) => {
       say(f.now, said[i][0]);
       say(f.was, said[i][1]);
     });
-    return `${whole(kept)} tokens can be drawn; ${percent(removed)} removed; entropy ${nats(is.entropy)}.`;
+    return `${whole(kept)} tokens can be drawn; ${percent(removed)} removed; entropy ${
+      nats(is.entropy)
+    }.`;
   }
 
   function draw(s, result, modelRank, counts, latest) {

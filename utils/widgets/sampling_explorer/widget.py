@@ -43,7 +43,9 @@ class SamplingExplorer(CourseWidget):
     }
 
     engine = t.Enum(tuple(ENGINES), None, allow_none=True).tag(sync=True, page=True)
-    temperature, top_p, min_p = (t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3))
+    temperature, top_p, min_p = (
+        t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3)
+    )
     repetition_penalty, frequency_penalty, presence_penalty = (
         t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3)
     )
@@ -64,7 +66,10 @@ class SamplingExplorer(CourseWidget):
         require(isinstance(prompts, Sequence), "prompts", "a list of at least one text", prompts)
         if model is None:
             require(
-                tokenizer is None and len(prompts) == 0, "model", "given with a tokenizer or prompts", model
+                tokenizer is None and len(prompts) == 0,
+                "model",
+                "given with a tokenizer or prompts",
+                model,
             )
             data = records.load(NAME).data
             self._start(data["prompts"], data["vocab"], settings)
@@ -79,7 +84,9 @@ class SamplingExplorer(CourseWidget):
         items = []
         for given in prompts:
             pair = (given, "") if isinstance(given, str) else given
-            texts = isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
+            texts = (
+                isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
+            )
             require(texts, "prompts", "made of texts, or of pairs of texts", given)
         for prompt, output in ((p, "") if isinstance(p, str) else p for p in prompts):
             encoded = tokenizer.encode(output)

@@ -50,7 +50,9 @@ class CourseWidget(anywidget.AnyWidget):
             folder = WIDGETS / cls.module
             styles = (WIDGETS / "shared" / "widgets.css", folder / "widget.css")
             cls._esm = bundle(folder / "widget.mjs")
-            cls._css = "\n".join(path.read_text(encoding="utf-8") for path in styles if path.is_file())
+            cls._css = "\n".join(
+                path.read_text(encoding="utf-8") for path in styles if path.is_file()
+            )
         super().__init_subclass__(**kwargs)
 
     def __repr__(self) -> str:

@@ -3,7 +3,9 @@
 /** An element. An attribute that is `false` is left out, one that is `true` stands without a value. */
 export function h(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) if (value !== false) node.setAttribute(key, value === true ? "" : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== false) node.setAttribute(key, value === true ? "" : value);
+  }
   node.append(...children);
   return node;
 }
@@ -29,4 +31,5 @@ export const nats = (x) => `${Math.abs(x) < 0.005 ? "0" : x.toFixed(2)}\u00a0nat
 export const short = (x) => (x < 99.5 ? x.toFixed(x < 9.95 ? 2 : 1) : whole(x));
 
 /** A token's text with its white space made visible. */
-export const visible = (text) => text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "(nothing)";
+export const visible = (text) =>
+  text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "(nothing)";

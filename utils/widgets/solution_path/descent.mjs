@@ -2,7 +2,14 @@
 // the two paths equal. Pure functions, no page.
 
 export const PROBLEM = { direction: [1, 0.5], target: 1, lengths: [0.5, 1, 1.5, 1] };
-export const CONSTANTS = { steps: 500, limit: 1e6, shrink: 0.98, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+export const CONSTANTS = {
+  steps: 500,
+  limit: 1e6,
+  shrink: 0.98,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+};
 export const [A1, A2] = PROBLEM.direction, B = PROBLEM.target;
 const C = PROBLEM.lengths, K = CONSTANTS;
 const EVERYONE = C.map((_, i) => i);
@@ -39,11 +46,19 @@ export function gradient(p, model, samples) {
   }
   g[0] /= samples.length;
   g[1] /= samples.length;
-  return model === "linear" ? g : [2 * p[0] * g[0], 2 * p[1] * g[1], -2 * p[2] * g[0], -2 * p[3] * g[1]];
+  return model === "linear"
+    ? g
+    : [2 * p[0] * g[0], 2 * p[1] * g[1], -2 * p[2] * g[0], -2 * p[3] * g[1]];
 }
 
 /** The points w_0, w_1, … and the step at which the path diverged, or null. `order`: one digit a step. */
-export function run(method, eta, start, order, { model = "linear", scale = 0.5, steps = K.steps } = {}) {
+export function run(
+  method,
+  eta,
+  start,
+  order,
+  { model = "linear", scale = 0.5, steps = K.steps } = {},
+) {
   const p = model === "linear" ? [...start] : balanced(start, scale);
   const points = [weights(p, model)], m = p.map(() => 0), v = p.map(() => 0);
   let power1 = 1, power2 = 1, shrunk = 1;
@@ -79,7 +94,9 @@ export function flowEnd(start, { model = "linear", scale = 0.5 } = {}) {
     const q = residual(start) / (A1 * A1 + A2 * A2);
     return [start[0] - q * A1, start[1] - q * A2];
   }
-  const double = 2 * scale * scale, t1 = Math.asinh(start[0] / double), t2 = Math.asinh(start[1] / double);
+  const double = 2 * scale * scale,
+    t1 = Math.asinh(start[0] / double),
+    t2 = Math.asinh(start[1] / double);
   const point = (q) => [double * Math.sinh(t1 + q * A1), double * Math.sinh(t2 + q * A2)];
   let low = -100, high = 100;
   for (let i = 0; i < 200; i++) {

@@ -37,7 +37,9 @@ class SolutionPath(CourseWidget):
 
     model = t.Enum(MODELS, None, allow_none=True).tag(sync=True, page=True)
     method = t.Enum(METHODS, None, allow_none=True).tag(sync=True, page=True)
-    eta, scale, start1, start2 = (t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(4))
+    eta, scale, start1, start2 = (
+        t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(4)
+    )
     order = t.Int(None, allow_none=True).tag(sync=True, page=True)
     orders = t.List(t.Unicode()).tag(sync=True)
 
