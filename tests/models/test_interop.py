@@ -1,19 +1,24 @@
-"""Weights that are foreign, damaged or not those of config.json are refused in one line, never loaded."""
+"""Weights equal those of transformers both ways; foreign or damaged ones are refused."""
 
 import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from tests.models.cases import shaken, some_config, some_ids
 from utils.models.gpt import GPT, GPTConfig
 from utils.models.interop import (
     from_config,
     from_state_dict,
+    from_transformers,
     load_pretrained,
     save_pretrained,
+    to_config,
     to_state_dict,
+    to_transformers,
 )
+from utils.runtime import generator
 
 SIZE = dict(vocab_size=20, context_length=8, n_layer=2, n_head=2, d_model=16)
 Q = "model.layers.0.self_attn.q_proj.weight"
@@ -28,6 +33,29 @@ def one_line(line, call, *arguments):
     with pytest.raises((ValueError, FileNotFoundError), match=line) as error:
         call(*arguments)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_logits_equal_transformers_both_ways(seed, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    model = shaken(some_config(seed), seed)
+    ids = some_ids(model.config)
+    theirs = to_transformers(model)
+    save_pretrained(model, tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    with torch.no_grad():
+        expected = theirs(ids).logits
+        read_by_them = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "ours").eval()
+        others = [
+            model(ids),
+            from_transformers(theirs)(ids),
+            load_pretrained(tmp_path / "ours")(ids),
+            load_pretrained(tmp_path / "theirs")(ids),
+            read_by_them(ids).logits,
+        ]
+    for logits in others:
+        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-5)
+    assert model.num_parameters() == theirs.num_parameters()
 
 
 @pytest.mark.parametrize(
@@ -82,10 +110,10 @@ def test_what_holds_nothing_of_its_own_is_ignored_and_no_random_number_drawn_twi
     else:
         state["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
     state["lm_head.weight"] = torch.ones(20, 16)
-    torch.manual_seed(0)
+    generator(0, "global")
     GPT(model.config)
     expected = torch.rand(1)
-    torch.manual_seed(0)
+    generator(0, "global")
     back = from_state_dict(model.config, state)
     assert torch.rand(1) == expected
     for ours, theirs in zip(model.parameters(), back.parameters(), strict=True):
@@ -181,3 +209,56 @@ def test_shards_are_joined(model, tmp_path):
 
 def test_a_configuration_is_an_object():
     one_line(r"^config.json must be a JSON object, got \[\]$", from_config, [])
+
+
+def test_corrupt_and_foreign_folders_are_refused_in_one_line(tmp_path):
+    model = shaken(some_config(1))
+    save_pretrained(model, tmp_path)
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    good, settings = weights.read_bytes(), json.loads(config.read_text())
+
+    def refused(line):
+        with pytest.raises(ValueError, match=line) as error:
+            load_pretrained(tmp_path)
+        assert "\n" not in str(error.value)
+
+    weights.write_bytes(good[: len(good) // 2])
+    refused("is not a readable checkpoint")
+    weights.write_bytes(b"not safetensors at all")
+    refused("is not a readable checkpoint")
+    weights.write_bytes(good)
+    state = load_file(weights)
+    save_file({name: w for name, w in state.items() if "norm" not in name}, weights)
+    refused("checkpoint must be one that holds")
+    weights.write_bytes(good)
+    for change, line in [
+        ({"model_type": "bert"}, "model_type must be 'gpt2' or 'llama', got 'bert'"),
+        ({"hidden_act": "relu"}, "hidden_act must be one of"),
+        ({"rope_parameters": {"rope_type": "llama3"}}, "rope_type must be 'default', got 'llama3'"),
+        (
+            {"vocab_size": settings["vocab_size"] + 1},
+            "shape of model.embed_tokens.weight must be as in config",
+        ),
+        ({"hidden_size": None}, "d_model|hidden_size must be given"),
+    ]:
+        config.write_text(json.dumps(settings | change))
+        refused(line)
+    config.write_text("{")
+    refused("is not a readable checkpoint")
+
+
+def test_gpt2_has_no_grouped_heads_in_transformers():
+    config = GPTConfig("gpt2", 50, 8, 1, 4, 32, n_kv_head=2)
+    GPT(config)(torch.zeros(1, 8, dtype=torch.long))
+    with pytest.raises(
+        ValueError, match="n_kv_head must be n_head = 4 for transformers' GPT-2, got 2"
+    ):
+        to_config(config)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_configurations_survive_the_round_trip(seed):
+    config = some_config(seed)
+    back = from_config(to_config(config))
+    fixed = {} if config.style == "llama" else {"rope_theta": back.rope_theta}
+    assert vars(back) == vars(config) | fixed

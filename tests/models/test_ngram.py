@@ -1,13 +1,48 @@
-"""What the baselines refuse: ids outside the vocabulary, and measures of nothing."""
+"""utils.models.ngram: a distribution, equal to one worked out on paper, that refuses nonsense."""
+
+import itertools
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models
 
 from utils.models import ngram
-from utils.sampling import passages
+from utils.runtime import generator
+from utils.sampling import measures
 
-IDS = np.random.default_rng(0).integers(0, 6, 400)
+IDS = generator(0).integers(0, 6, 400)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_kneser_ney_is_a_distribution_for_every_history(order):
+    tokens = generator(0).integers(0, 6, 400)
+    model = ngram.KneserNey(tokens, order, 8)  # ids 6 and 7 never occur
+    for history in itertools.product((0, 3, 7), repeat=2):
+        p = [np.exp(-model.nats(np.array([*history, w])))[-1] for w in range(8)]
+        assert sum(p) == pytest.approx(1.0)
+        assert min(p) > 0
+
+
+def test_kneser_ney_by_hand():
+    """a b a b a c over {a, b, c, d}: one bigram level above the continuation unigram."""
+    model = ngram.KneserNey(np.array([0, 1, 0, 1, 0, 2]), 2, 4)
+    # Bigrams ab 2, ba 2, ac 1: n1 = 1, n2 = 2, so the discount is 1/5.
+    # Continuations a 1, b 1, c 1: the discount is 1, and all of the mass is shared among the four.
+    unigram = 3 / 3 / 4
+    expected = (2 - 0.2) / 3 + 0.2 * 2 / 3 * unigram
+    assert np.exp(-model.nats(np.array([0, 1])))[1] == pytest.approx(expected)
+    unseen = 0.2 * 2 / 3 * unigram
+    assert np.exp(-model.nats(np.array([0, 3])))[1] == pytest.approx(unseen)
+
+
+def test_a_longer_history_helps_on_a_text_with_structure():
+    tokens = np.tile([0, 1, 2, 0, 2, 1], 200)
+    losses = [ngram.KneserNey(tokens, n, 4).nats(tokens).mean() for n in (1, 2, 3)]
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_bits_per_byte_by_hand():
+    assert ngram.bits_per_byte(np.log(2) * 24, 8) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
@@ -43,11 +78,11 @@ def test_the_highest_order_is_the_one_that_fits():
         ),
         (lambda: ngram.bits_per_byte(float("nan"), 1), "nats must be a number in .*, got nan"),
         (
-            lambda: passages.repeated_ngram_rate([[1, 2]], n=0),
+            lambda: measures.repeated_ngram_rate([[1, 2]], n=0),
             "n must be a whole number of at least 1, got 0",
         ),
         (
-            lambda: passages.vocabulary(["a"], 0),
+            lambda: measures.vocabulary(["a"], 0),
             "at_least must be a whole number of at least 1, got 0",
         ),
         (lambda: ngram.xz_bits_per_byte(""), "text must be a text with at least one character"),

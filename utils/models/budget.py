@@ -1,19 +1,22 @@
-"""What an architecture costs before anything is trained: parameters, bytes, floating-point operations.
+"""What an architecture costs before anything is trained: parameters, bytes, operations.
 
-Closed forms over six numbers of the architecture; nothing is built, so a 70-billion-parameter model is
-as quick to count as a small one. The page's explorer (``utils/widgets/parameter_budget.mjs``) computes
-the same in JavaScript, and the tests hold the two equal. Not here: activations, quantization scales,
-communication between devices.
+Every count is a closed form over a few numbers of the architecture. Nothing is built, so a model of
+70 billion parameters is as quick to count as a small one. The page's explorer computes the same in
+JavaScript, from the tables of this file, and the tests hold the two equal. Not here: activations,
+quantization scales, communication between devices.
 
-Every ``config`` may be a `Shape`, a ``utils.models.gpt.GPTConfig``, or anything with the same attributes.
+Every ``config`` may be a ``utils.models.presets.Shape``, a ``utils.models.gpt.GPTConfig``, or
+anything with the same attributes. Building the book counts with this file and has neither torch
+nor NumPy, so it imports neither.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from utils.validate import choice, integer, number, require
+from utils.models.presets import PRESETS, Preset, Shape
+from utils.validate import choice, integer, number
 
 if TYPE_CHECKING:
     import torch
@@ -26,18 +29,19 @@ PARTS = (
     "norms",
     "output_head",
 )
-PRECISIONS = {"fp32": 32, "bf16": 16, "int8": 8, "int4": 4}  # bits a number
-SECONDS_A_DAY = 86_400
+PRECISIONS = {"fp32": 32, "bf16": 16, "int8": 8, "int4": 4}  # bits per number
+SECONDS_PER_DAY = 86_400
 
-# Peak dense rates in FLOP/s for 16-bit tensor cores and for float32, and memory in bytes, from NVIDIA's
-# data sheets (T4 2019, V100 SXM2 2020, A100 80 GB SXM 2021, H100 SXM 2023). T4 and V100 have fp16, no bf16.
+# Peak dense rates in FLOP/s (16-bit tensor cores, float32) and memory in bytes, from NVIDIA's data
+# sheets: T4 2019, V100 SXM2 2020, A100 80 GB SXM 2021, H100 SXM 2023. T4 and V100 have fp16 but no
+# bf16.
 GPUS = {
     "T4": {"peak16": 65e12, "peak32": 8.1e12, "memory": 16e9},
     "V100": {"peak16": 125e12, "peak32": 15.7e12, "memory": 32e9},
     "A100": {"peak16": 312e12, "peak32": 19.5e12, "memory": 80e9},
     "H100": {"peak16": 989e12, "peak32": 67e12, "memory": 80e9},
 }
-# The same 16-bit peak for GPUs that a run may find itself on and no page offers to choose.
+# The same 16-bit peak for GPUs that a run may find itself on and that no page offers to choose.
 PEAK16 = {name: gpu["peak16"] for name, gpu in GPUS.items()} | {
     "H200": 989e12,
     "L40S": 362e12,
@@ -45,226 +49,245 @@ PEAK16 = {name: gpu["peak16"] for name, gpu in GPUS.items()} | {
 }
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The numbers that fix every count. ``n_kv_head=None`` means as many as ``n_head``.
-
-    ``style``: "gpt2" (learned positions, LayerNorm, biases, two feed-forward matrices) or "llama" (rotary
-    positions, RMSNorm, no biases, three feed-forward matrices).
-    Raises ``ValueError`` when a number is out of range or the heads do not divide.
-    """
-
-    style: str
-    n_layer: int
-    d_model: int
-    n_head: int
-    d_ff: int
-    vocab_size: int
-    context_length: int
-    n_kv_head: int | None = None
-    tie_embeddings: bool = True
-
-    def __post_init__(self) -> None:
-        choice("style", self.style, ("gpt2", "llama"))
-        for name in ("n_layer", "d_model", "n_head", "d_ff", "vocab_size", "context_length"):
-            integer(name, getattr(self, name), 1)
-        require(
-            self.d_model % self.n_head == 0,
-            "n_head",
-            f"a divisor of d_model = {self.d_model}",
-            self.n_head,
-        )
-        groups = (
-            self.n_head
-            if self.n_kv_head is None
-            else integer("n_kv_head", self.n_kv_head, 1, self.n_head)
-        )
-        require(
-            self.n_head % groups == 0, "n_kv_head", f"a divisor of n_head = {self.n_head}", groups
-        )
-        require(
-            isinstance(self.tie_embeddings, bool),
-            "tie_embeddings",
-            "True or False",
-            self.tie_embeddings,
-        )
-        object.__setattr__(self, "n_kv_head", groups)
+# ---- Parameters
 
 
 def parameter_counts(config: Any) -> dict[str, int]:
-    """Trainable numbers by part, keys `PARTS`; biases count with the matrix they belong to.
+    """Trainable numbers by part, with the keys of `PARTS`; biases count with their matrix.
 
     A tied output head costs nothing: it is the token embedding once more.
+
+    GPT-2 (small) has a width of 768. Its embedding holds 50257 rows of that width, and each of its
+    12 layers four 768 × 768 matrices of attention and, in the feed-forward part, two of 768 × 3072:
+
+    >>> counts = parameter_counts(PRESETS["gpt2"]["shape"])
+    >>> counts["token_embedding"], 50257 * 768
+    (38597376, 38597376)
+    >>> counts["attention"], 12 * (4 * 768 * 768 + 4 * 768)
+    (28348416, 28348416)
+    >>> counts["feed_forward"], 12 * (2 * 768 * 3072 + 3072 + 768)
+    (56669184, 56669184)
+    >>> sum(counts.values())  # what the released checkpoint holds
+    124439808
     """
-    c, gpt2 = config, config.style == "gpt2"
-    d, kv = c.d_model, c.d_model // c.n_head * c.n_kv_head  # width of all keys, and of all values
-    attention = 2 * d * d + 2 * d * kv + (2 * d + 2 * kv if gpt2 else 0)
-    feed_forward = 2 * d * c.d_ff + c.d_ff + d if gpt2 else 3 * d * c.d_ff
-    norm = 2 * d if gpt2 else d  # LayerNorm has gain and bias, RMSNorm a gain
+    gpt2 = config.style == "gpt2"
+    d_model = config.d_model
+    d_head = d_model // config.n_head
+    d_kv = d_head * config.n_kv_head  # width of all keys together, and of all values
+
+    # Queries and the output are d_model wide, keys and values d_kv.
+    attention = 2 * d_model * d_model + 2 * d_model * d_kv
+    attention_biases = 2 * d_model + 2 * d_kv
+
+    # A GELU stands between two matrices. SwiGLU has a third one, for its gate.
+    matrix = d_model * config.d_ff
+    feed_forward = 2 * matrix if gpt2 else 3 * matrix
+    feed_forward_biases = config.d_ff + d_model
+
+    # RMSNorm has a gain for each channel, LayerNorm also a bias.
+    norm = 2 * d_model if gpt2 else d_model
+    n_norm = 2 * config.n_layer + 1  # two in each layer, one before the head
+
+    if gpt2:
+        attention += attention_biases
+        feed_forward += feed_forward_biases
+    table = config.vocab_size * d_model
     return {
-        "token_embedding": c.vocab_size * d,
-        "position_embedding": c.context_length * d if gpt2 else 0,
-        "attention": c.n_layer * attention,
-        "feed_forward": c.n_layer * feed_forward,
-        "norms": (2 * c.n_layer + 1) * norm,
-        "output_head": 0 if c.tie_embeddings else c.vocab_size * d,
+        "token_embedding": table,
+        "position_embedding": config.context_length * d_model if gpt2 else 0,
+        "attention": config.n_layer * attention,
+        "feed_forward": config.n_layer * feed_forward,
+        "norms": n_norm * norm,
+        "output_head": 0 if config.tie_embeddings else table,
     }
 
 
 def count_parameters(config: Any) -> int:
-    """All trainable numbers of the model."""
+    """All trainable numbers of the model.
+
+    >>> count_parameters(PRESETS["llama3-8b"]["shape"])
+    8030261248
+    """
     return sum(parameter_counts(config).values())
+
+
+# ---- Memory
 
 
 def memory_bytes(config: Any, precision: str = "bf16", batch_size: int = 1) -> dict[str, float]:
     """Bytes for running and for training the model.
 
-    Running: ``weights`` at ``precision`` and ``kv_cache``, 2 · n_layer · n_kv_head · d_head numbers for each
-    of batch_size · context_length positions; the cache stays at 16 bits when weights have fewer.
-    Training with AdamW: ``train_weights`` and ``gradients`` at ``precision`` and ``optimizer``, two float32
-    moments and, below float32, a float32 master copy (Rajbhandari et al. 2020, section 3.1). int8 and int4
-    are formats for running, so training then counts 16 bits.
+    Running: ``weights`` at ``precision``, and ``kv_cache``: 2 · n_layer · n_kv_head · d_head
+    numbers for each of batch_size · context_length positions. The cache stays at 16 bits when the
+    weights have fewer.
+    Training with AdamW: ``train_weights`` and ``gradients`` at ``precision``, and ``optimizer``:
+    two float32 moments and, below float32, a float32 copy of the weights (Rajbhandari et al. 2020,
+    section 3.1). int8 and int4 are formats for running, so training then counts 16 bits.
+    Raises ``ValueError`` for a precision that is not in `PRECISIONS` or a batch size below 1.
+
+    Llama 3 8B keeps 8 of 32 heads for keys and values, so a full context costs a gigabyte:
+
+    >>> cost = memory_bytes(PRESETS["llama3-8b"]["shape"])
+    >>> cost["weights"] / 1e9  # two bytes per parameter
+    16.060522496
+    >>> cost["kv_cache"] / 2**30
+    1.0
+    >>> training = cost["train_weights"] + cost["gradients"] + cost["optimizer"]
+    >>> training / count_parameters(PRESETS["llama3-8b"]["shape"])  # bytes per parameter
+    16.0
     """
     bits = PRECISIONS[choice("precision", precision, tuple(PRECISIONS))]
-    batch_size, n = integer("batch_size", batch_size, 1), count_parameters(config)
-    cached = 2 * config.n_layer * config.n_kv_head * (config.d_model // config.n_head)
-    wide = max(bits, 16)
+    batch_size = integer("batch_size", batch_size, 1)
+    wide_bits = max(bits, 16)
+    n = count_parameters(config)
+
+    d_head = config.d_model // config.n_head
+    cached_per_position = 2 * config.n_layer * config.n_kv_head * d_head
+    positions = batch_size * config.context_length
+
+    moments = 4 + 4  # bytes: AdamW's two running means, in float32
+    master_copy = 0 if wide_bits == 32 else 4
     return {
         "weights": n * bits / 8,
-        "kv_cache": cached * batch_size * config.context_length * wide / 8,
-        "train_weights": n * wide / 8,
-        "gradients": n * wide / 8,
-        "optimizer": float(n * (8 if wide == 32 else 12)),
+        "kv_cache": cached_per_position * positions * wide_bits / 8,
+        "train_weights": n * wide_bits / 8,
+        "gradients": n * wide_bits / 8,
+        "optimizer": float(n * (moments + master_copy)),
     }
 
 
-def nominal_flops_per_token(config: Any) -> dict[str, int]:
-    """FLOPs of training on one token, as papers count them: ``{"weights": 6N, "attention": 12·L·d·T}``.
+# ---- Floating-point operations
 
-    Forward takes two (a multiply and an add) for each weight, backward four; the second term is the product
-    of queries with keys and of weights with values, over a full context, as Chowdhery et al. 2022 (PaLM,
-    appendix B) count it. N is every parameter, as in the papers' 6ND; an untied input table is only looked
-    up, so this is a little high for it. Recomputation is not counted; causal attention could skip half of
-    the second term. Generating one token at a full context takes a third of each.
+
+def nominal_flops_per_token(config: Any) -> dict[str, int]:
+    """FLOPs of training on one token, as papers count them: ``weights`` 6N, ``attention`` 12·L·d·T.
+
+    The forward pass takes two operations (a multiply and an add) for each weight, the backward pass
+    four. N is every parameter, as in the papers' 6ND; an untied input table is only looked up, so
+    this is a little high for it. The second term is the product of queries with keys and of weights
+    with values over a full context, as Chowdhery et al. 2022 (PaLM, appendix B) count it; causal
+    attention could skip half of it. Recomputation is not counted. Generating one token at a full
+    context takes a third of each term.
+
+    >>> nominal_flops_per_token(PRESETS["gpt2"]["shape"])  # 6 · 124 439 808, 12 · 12 · 768 · 1024
+    {'weights': 746638848, 'attention': 113246208}
     """
-    attention = 12 * config.n_layer * config.d_model * config.context_length
-    return {"weights": 6 * count_parameters(config), "attention": attention}
+    return {
+        "weights": 6 * count_parameters(config),
+        "attention": _attention_flops_per_token(config),
+    }
 
 
 def matmul_flops_per_token(config: Any) -> int:
-    """FLOPs of training on one token, counting a weight where it multiplies: what MFU is measured against.
+    """FLOPs of training on one token, counting each weight where it multiplies.
 
-    Unlike `nominal_flops_per_token` it leaves out tables that are only looked up (the input embedding, learned
-    positions). The head multiplies, tied or not. Chowdhery et al. 2022, appendix B, without a discount for
-    the causal half.
+    Model FLOPs utilisation (MFU) is measured by this count. Unlike `nominal_flops_per_token` it
+    leaves out the tables that are only looked up: the input embedding and learned positions. The
+    head multiplies, tied or not. Chowdhery et al. 2022, appendix B, without a discount for the
+    causal half.
+
+    GPT-2's head is its embedding, which is thus counted once here too; what is left out are its
+    learned positions, six operations for each of 1024 · 768 weights:
+
+    >>> gpt2 = PRESETS["gpt2"]["shape"]
+    >>> sum(nominal_flops_per_token(gpt2).values()) - matmul_flops_per_token(gpt2)
+    4718592
+    >>> 6 * 1024 * 768
+    4718592
     """
     counts = parameter_counts(config)
     blocks = counts["attention"] + counts["feed_forward"] + counts["norms"]
     head = config.vocab_size * config.d_model
-    attention = 12 * config.n_layer * config.d_model * config.context_length
-    return 6 * (blocks + head) + attention
+    return 6 * (blocks + head) + _attention_flops_per_token(config)
+
+
+def _attention_flops_per_token(config: Any) -> int:
+    """Queries times keys and weights times values: 4·d·T forward and 8·d·T backward per layer."""
+    return 12 * config.n_layer * config.d_model * config.context_length
 
 
 def training_flops(config: Any, tokens: int) -> int:
-    """D · (6N + 12·L·d·T) operations for ``tokens`` = D training tokens."""
-    return sum(nominal_flops_per_token(config).values()) * integer("tokens", tokens, 1)
+    """D · (6N + 12·L·d·T) operations for ``tokens`` = D training tokens.
+
+    >>> gpt3 = PRESETS["gpt3"]
+    >>> f"{training_flops(gpt3['shape'], gpt3['tokens']):.3g}"  # 3.14e23 in the paper, by 6ND alone
+    '3.23e+23'
+    """
+    tokens = integer("tokens", tokens, 1)
+    return sum(nominal_flops_per_token(config).values()) * tokens
 
 
 def training_days(
     flops: float, gpu: str, *, n_gpu: int = 1, utilisation: float = 0.4, precision: str = "bf16"
 ) -> float:
-    """Days that ``flops`` take on ``n_gpu`` GPUs at the share ``utilisation`` in (0, 1] of their peak."""
+    """Days that ``flops`` take on ``n_gpu`` GPUs at the share ``utilisation`` of their peak.
+
+    gpu: a key of `GPUS`. utilisation: in (0, 1]. precision: "fp32" counts the float32 peak, any
+    other of `PRECISIONS` the 16-bit peak.
+    Raises ``ValueError`` for what is out of range.
+
+    >>> training_days(86_400 * 65e12, "T4", utilisation=1.0)  # one day at the peak of 65 TFLOP/s
+    1.0
+    >>> round(training_days(3.14e23, "A100", n_gpu=1024), 1)  # GPT-3's training, at 40 %
+    28.4
+    """
     choice("gpu", gpu, tuple(GPUS))
     flops = number("flops", flops, 0.0)
     choice("precision", precision, tuple(PRECISIONS))
     utilisation = number("utilisation", utilisation, 0.0, 1.0, open_low=True)
+    n_gpu = integer("n_gpu", n_gpu, 1)
+
     peak = GPUS[gpu]["peak32" if precision == "fp32" else "peak16"]
-    return flops / (integer("n_gpu", n_gpu, 1) * peak * utilisation) / SECONDS_A_DAY
+    flops_per_second = n_gpu * peak * utilisation
+    return flops / flops_per_second / SECONDS_PER_DAY
 
 
 def peak_flops(device: torch.device) -> float | None:
-    """The 16-bit peak of this GPU in FLOP/s, or None where it is not known (any CPU): then there is no MFU."""
-    import torch  # building the book counts parameters and has no torch
+    """The 16-bit peak of this GPU in FLOP/s.
+
+    None where it is not known, as for every CPU: then there is no MFU to report.
+    """
+    import torch  # only here: counting needs no torch
 
     if device.type != "cuda":
         return None
-    name = torch.cuda.get_device_name(device)
-    longest_first = sorted(PEAK16, key=len, reverse=True)  # an L40S is no L4
-    return next((PEAK16[gpu] for gpu in longest_first if gpu in name), None)
+    name = torch.cuda.get_device_name(device)  # such as "NVIDIA L40S"
+    for gpu in sorted(PEAK16, key=len, reverse=True):  # the longest first: an L40S is no L4
+        if gpu in name:
+            return PEAK16[gpu]
+    return None
 
 
-def _preset(
-    label: str,
-    style: str,
-    sizes: tuple[int, ...],
-    *,
-    tied: bool = True,
-    n_kv_head: int | None = None,
-    **facts: Any,
-) -> dict[str, Any]:
-    n_layer, d_model, n_head, d_ff, vocab_size, context_length = sizes
-    shape = Shape(
-        style, n_layer, d_model, n_head, d_ff, vocab_size, context_length, n_kv_head, tied
-    )
-    return {"label": label, "shape": shape, **facts}
+# ---- What the page's explorer is given
 
 
-# Sizes: Radford et al. 2019 and the released checkpoint; Brown et al. 2020, table 2.1; Touvron et al. 2023;
-# Llama Team 2024, table 3, and Meta's model cards. "published": the parameters of the released checkpoint,
-# or the paper's rounded figure (GPT-3 was never released). "tokens": None where no source states them.
-PRESETS = {
-    "course": _preset(
-        "The course's own model", "llama", (6, 256, 4, 704, 4096, 256), published=None, tokens=None
-    ),
-    "gpt2": _preset(
-        "GPT-2 (small)",
-        "gpt2",
-        (12, 768, 12, 3072, 50257, 1024),
-        published=124_439_808,
-        tokens=None,
-    ),
-    "gpt2-xl": _preset(
-        "GPT-2 XL", "gpt2", (48, 1600, 25, 6400, 50257, 1024), published=1_557_611_200, tokens=None
-    ),
-    "gpt3": _preset(
-        "GPT-3",
-        "gpt2",
-        (96, 12288, 96, 49152, 50257, 2048),
-        published=175e9,
-        tokens=300_000_000_000,
-    ),
-    "llama2-7b": _preset(
-        "Llama 2 7B",
-        "llama",
-        (32, 4096, 32, 11008, 32000, 4096),
-        tied=False,
-        published=6_738_415_616,
-        tokens=2_000_000_000_000,
-    ),
-    "llama3-8b": _preset(
-        "Llama 3 8B",
-        "llama",
-        (32, 4096, 32, 14336, 128256, 8192),
-        tied=False,
-        n_kv_head=8,
-        published=8_030_261_248,
-        tokens=15_000_000_000_000,
-    ),
-    "llama3-70b": _preset(
-        "Llama 3 70B",
-        "llama",
-        (80, 8192, 64, 28672, 128256, 8192),
-        tied=False,
-        n_kv_head=8,
-        published=70_553_706_496,
-        tokens=15_000_000_000_000,
-    ),
-    "llama3.2-1b": _preset(
-        "Llama 3.2 1B",
-        "llama",
-        (16, 2048, 32, 8192, 128256, 131072),
-        n_kv_head=8,
-        published=1_235_814_400,
-        tokens=9_000_000_000_000,
-    ),
-}
+def page_data() -> dict[str, Any]:
+    """The tables of this file as plain data that JSON can hold, for the explorer's JavaScript.
+
+    A preset is flat here, its ``shape`` spread out beside its label. ``n_kv_head`` is None where it
+    equals ``n_head``: the page reads None as "as many as heads", also after the reader has changed
+    the number of heads.
+
+    >>> page_data()["PRESETS"]["gpt2"]["n_kv_head"] is None
+    True
+    >>> page_data()["PRESETS"]["llama3-8b"]["n_kv_head"]
+    8
+    """
+    return {
+        "PARTS": list(PARTS),
+        "PRECISIONS": dict(PRECISIONS),
+        "GPUS": {name: dict(gpu) for name, gpu in GPUS.items()},
+        "PRESETS": {name: _flat(preset) for name, preset in PRESETS.items()},
+    }
+
+
+def _flat(preset: Preset) -> dict[str, Any]:
+    shape: Shape = preset["shape"]
+    all_heads = shape.n_kv_head == shape.n_head
+    return {
+        "label": preset["label"],
+        "published": preset["published"],
+        "tokens": preset["tokens"],
+        **asdict(shape),
+        "n_kv_head": None if all_heads else shape.n_kv_head,
+    }
