@@ -1,43 +1,30 @@
-"""utils.sampling.generation: replayable, stopped in the right place, the same with and without a cache or a batch."""
+"""utils.sampling.generation: replayable, the same with a cache or a batch and without, stopped."""
 
 from __future__ import annotations
 
 import math
 import re
 import types
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from tests.sampling.scripted import written
 from utils.models.gpt import GPT, GPTConfig
-from utils.sampling.generation import Piece, generate, stream
+from utils.runtime import generator
+from utils.sampling.generation import cache_argument, generate, stream
 from utils.sampling.pipelines import Pipeline
-from utils.sampling.stops import StopScanner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-CORPUS = (
-    "the cat sat on the mat and then the café 😀 was closed; 'the end' was near, they said. " * 20
-)
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    tok = Tokenizer(models.BPE())
-    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tok.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=320, initial_alphabet=alphabet, show_progress=False)
-    tok.train_from_iterator([CORPUS], trainer)
-    return tok
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama", "transformers"])
 def model(request, tokenizer) -> nn.Module:
-    torch.manual_seed(0)
+    generator(0, "global")
     vocab = tokenizer.get_vocab_size()
     if request.param == "transformers":
         config = GPT2Config(
@@ -58,29 +45,6 @@ def model(request, tokenizer) -> nn.Module:
         if p.dim() == 2:
             nn.init.normal_(p, std=0.3)
     return net
-
-
-class Scripted(nn.Module):
-    """Writes a given list of tokens, whatever it is drawn with: all mass on the next one."""
-
-    def __init__(self, script: list[int], vocab_size: int) -> None:
-        super().__init__()
-        self.script, self.config = script, types.SimpleNamespace(vocab_size=vocab_size)
-        self.anchor = nn.Parameter(torch.zeros(1))
-
-    def forward(self, input_ids, past_key_values=None, use_cache=True):
-        at = 0 if past_key_values is None else past_key_values
-        logits = torch.full((*input_ids.shape, self.config.vocab_size), -math.inf)
-        logits[:, -1, self.script[at]] = 0.0
-        return types.SimpleNamespace(logits=logits, past_key_values=at + 1)
-
-
-def written(tokenizer, text: str, stop, **options):
-    """Let a scripted model write ``text``; return generate's result and stream's pieces."""
-    ids = tokenizer.encode(text).ids
-    model = Scripted(ids, tokenizer.get_vocab_size())
-    options = {"tokenizer": tokenizer, "max_tokens": len(ids), "stop": stop} | options
-    return generate(model, ["the"], **options)[0], list(stream(model, "the", **options))
 
 
 def test_cache_batch_seed_and_stream_agree(model, tokenizer):
@@ -123,7 +87,7 @@ def test_log_probabilities_are_the_model_s(model):
 
 
 def test_greedy_equals_transformers_generate(tokenizer):
-    torch.manual_seed(1)
+    generator(1, "global")
     config = GPT2Config(
         vocab_size=320,
         n_embd=32,
@@ -157,64 +121,6 @@ def test_training_mode_comes_back(model):
     pieces.close()  # abandoned half-way
     assert model.training
     model.eval()
-
-
-def test_stop_strings_are_found_across_token_borders(tokenizer):
-    rng = np.random.default_rng(0)
-    checked = 0
-    for _ in range(150):
-        start = int(rng.integers(0, 80))
-        text = CORPUS[start : start + int(rng.integers(20, 70))]
-        stops = []
-        for _ in range(int(rng.integers(1, 4))):
-            at = int(rng.integers(0, len(text) - 1))
-            stops.append(text[at : at + int(rng.integers(1, 9))])
-        stops.append("never written")
-        g, pieces = written(tokenizer, text, stops)
-        # Of several, the one that ends first; of two that end together, the longer.
-        _, first = min((text.find(s) + len(s), text.find(s)) for s in stops if s in text)
-        assert g.text == text[:first]
-        assert g.finish_reason == "stop"
-        assert g.stop in stops
-        assert text.startswith(g.stop, first)
-        assert "".join(p.text for p in pieces) == g.text
-        assert [p.token for p in pieces if p.token >= 0] == g.ids
-        checked += 1
-        g, pieces = written(tokenizer, text, ["never written", text[-3:] + "?"])
-        assert g.text == text
-        assert g.finish_reason == "length"
-        assert "".join(p.text for p in pieces) == text
-    assert checked == 150
-
-
-def test_a_stream_holds_back_no_more_than_it_must(tokenizer):
-    _, pieces = written(tokenizer, "the cat sat on the mat and", ["on the rug"])
-    shown = ""
-    for piece in pieces[:-1]:
-        shown += piece.text
-        assert "on th" not in shown or "on the m" in shown  # it might still have become the rug
-    assert shown == "the cat sat on the mat"  # all but the last piece
-    _, pieces = written(tokenizer, "the cat sat", [])
-    assert all(p.text for p in pieces)  # nothing to wait for
-    assert isinstance(pieces[0], Piece)
-
-
-def test_a_character_made_of_several_tokens_is_shown_whole(tokenizer):
-    ids = (
-        tokenizer.encode("x").ids
-        + [tokenizer.token_to_id(c) for c in "ðŁĺİ"]
-        + tokenizer.encode("y").ids
-    )
-    scanner = StopScanner(tokenizer, [], ["z"])
-    assert [scanner.push(i) for i in ids] == ["x", "", "", "", "😎", "y"]
-    scanner = StopScanner(tokenizer, [], [])
-    assert [scanner.push(i) for i in ids[:3]] == ["x", "", ""]
-    assert scanner.finish() == "\N{REPLACEMENT CHARACTER}"  # cut off in the middle
-
-
-def test_the_longer_of_two_stop_strings_that_begin_together_is_named(tokenizer):
-    g, _ = written(tokenizer, "the cat sat", [" c", " cat"])
-    assert (g.text, g.stop in (" c", " cat")) == ("the", True)
 
 
 def test_min_and_max_tokens(tokenizer):
@@ -323,25 +229,47 @@ def test_no_end_token_may_be_none_and_a_stream_refuses_at_once(model):
         stream(model, [])
 
 
-def test_what_a_stop_string_finds_does_not_depend_on_borders(tokenizer):
-    rng = np.random.default_rng(0)
-    for text, stops in (
-        ("there it was", ["there", "he"]),
-        ("abcd", ["bcd", "cd", "abcd"]),
-        ("aab", "ab"),
-    ):
-        pieces = [tokenizer.encode(c).ids for c in text], [tokenizer.encode(text).ids]
-        for _ in range(10):  # and some random splits
-            cut = sorted(rng.choice(range(1, len(text)), 2, replace=False))
-            parts = (text[: cut[0]], text[cut[0] : cut[1]], text[cut[1] :])
-            pieces += ([tokenizer.encode(part).ids for part in parts],)
-        seen = set()
-        for split in pieces:
-            scanner, released = StopScanner(tokenizer, [], stops), ""
-            for token in (i for part in split for i in part):
-                released += scanner.push(token)
-                if scanner.found:
-                    break
-            assert released == scanner.text
-            seen.add((scanner.text, scanner.found))
-        assert len(seen) == 1, seen
+class Wrapped(nn.Module):
+    """A model of ``transformers`` whose cache has the name of a version, and counts its calls."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.config = model, model.config
+        self.given = []
+
+    def answer(self, input_ids, cache, use_cache):
+        """The model's logits and cache, whatever the installed version calls it."""
+        self.given.append(input_ids.shape[1])
+        name = cache_argument(self.model)
+        out = self.model(input_ids=input_ids, use_cache=use_cache, **{name: cache})
+        return out.logits, getattr(out, name) if use_cache else None
+
+
+class Until523(Wrapped):
+    def forward(self, input_ids=None, past_key_values=None, use_cache=None):
+        logits, past = self.answer(input_ids, past_key_values, use_cache)
+        return types.SimpleNamespace(logits=logits, past_key_values=past)
+
+
+class Since524(Wrapped):
+    def forward(self, input_ids=None, cache=None, use_cache=None):
+        logits, past = self.answer(input_ids, cache, use_cache)
+        return types.SimpleNamespace(logits=logits, cache=past)
+
+
+@pytest.mark.parametrize("version", [Until523, Since524])
+def test_both_names_of_the_cache_of_transformers(version):
+    """Version 5.24 renames ``past_key_values`` to ``cache``, and 5.40 removes the old name."""
+    generator(0, "global")
+    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    config = GPT2Config(vocab_size=40, n_embd=16, n_layer=1, n_head=2, n_positions=32, **ends)
+    plain = GPT2LMHeadModel(config).eval()
+    model = version(plain)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # the installed version must not complain either
+        expected = generate(plain, [[1, 2, 3]], max_tokens=6)[0].ids
+        assert generate(model, [[1, 2, 3]], max_tokens=6)[0].ids == expected
+    assert model.given == [3, 1, 1, 1, 1, 1]  # the past came back: only the new token goes in
+    model.given.clear()
+    assert generate(model, [[1, 2, 3]], max_tokens=6, cache=False)[0].ids == expected
+    assert model.given == [3, 4, 5, 6, 7, 8]

@@ -1,4 +1,4 @@
-"""utils.sampling.pipelines: equal to transformers' own generate, and to plain-Python readings of the other engines."""
+"""utils.sampling.pipelines: equal to transformers' own generate, and to readings of the others."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from utils.sampling import transforms as sampling
-from utils.sampling.pipelines import DEFAULTS, ENGINES, Pipeline
+from utils import sampling as S
+from utils.runtime import generator
+from utils.sampling import penalties, pipelines, transforms
+from utils.sampling.pipelines import Pipeline
+from utils.sampling.settings import ENGINES, OFF
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 VOCAB = 40
 
 
-def draw_settings(rng: np.random.Generator, engine: str) -> dict:
-    """A random half of the engine's settings, with the rest off."""
+def draw_settings(rng: np.random.Generator, engine: str, share: float = 0.5) -> dict:
+    """A random share of the engine's settings, with the rest off."""
     choices = {
         "temperature": rng.uniform(0.3, 2.5),
         "top_k": int(rng.integers(1, VOCAB + 5)),
@@ -35,12 +38,12 @@ def draw_settings(rng: np.random.Generator, engine: str) -> dict:
         "dry": rng.uniform(0.1, 2),
         "xtc": 0.5,
     }
-    return {name: choices[name] for name in ENGINES[engine].order if rng.random() < 0.5}
+    return {name: choices[name] for name in ENGINES[engine].order if rng.random() < share}
 
 
 @pytest.fixture(scope="module")
 def tiny_gpt2():
-    torch.manual_seed(0)
+    generator(0, "global")
     config = GPT2Config(
         vocab_size=VOCAB,
         n_embd=16,
@@ -56,7 +59,7 @@ def tiny_gpt2():
 
 
 def test_transformers_generate_gives_the_same_distribution_on_a_thousand_rows(tiny_gpt2):
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     for _ in range(500):
         settings = draw_settings(rng, "transformers")
         ids = torch.from_numpy(rng.integers(0, VOCAB, (2, 9)))
@@ -80,7 +83,7 @@ def test_transformers_generate_gives_the_same_distribution_on_a_thousand_rows(ti
             output_logits=True,
         )
         pipeline = Pipeline("transformers", **settings)
-        # Half the prompt is passed as output: in transformers the line between them does not matter.
+        # Half the prompt is passed as output: the line between them does not matter here.
         ours = pipeline(out.logits[0], ids[:, :5], ids[:, 5:])
         torch.testing.assert_close(ours.softmax(-1), out.scores[0].softmax(-1), rtol=0, atol=1e-6)
 
@@ -124,7 +127,7 @@ def read_llama(z, prompt, output, s):
         )
         z[i] -= n * s.get("frequency_penalty", 0) + s.get("presence_penalty", 0)
     if "dry" in s:  # tested by itself
-        z = sampling.dry(torch.from_numpy(z), [*prompt, *output], s["dry"]).numpy()
+        z = S.dry(torch.from_numpy(z), [*prompt, *output], s["dry"]).numpy()
     live = {i: v for i, v in enumerate(z) if v > -math.inf}
     if "top_n_sigma" in s:
         values = np.array(list(live.values()))
@@ -200,7 +203,7 @@ def keep_xtc(live, threshold=0.1):
     ("engine", "read"), [("vllm", read_vllm), ("llama.cpp", read_llama), ("mlx", read_mlx)]
 )
 def test_the_other_engines_equal_a_plain_reading_of_their_source(engine, read):
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     for _ in range(1000):
         settings = draw_settings(rng, engine)
         z = rng.normal(size=VOCAB) * rng.uniform(0.5, 4)
@@ -218,7 +221,7 @@ def test_temperature_zero():
         pipeline = Pipeline(engine, temperature=0, top_k=2, min_p=0.5)
         assert pipeline.greedy
         assert (pipeline(z) > -math.inf).tolist() == [False, True, False, False]
-    # XTC runs before the temperature in llama.cpp, so that "greedy" is not the most likely token there.
+    # In llama.cpp XTC runs before the temperature: "greedy" is not the most likely token there.
     settings = {"temperature": 0, "xtc": 1.0, "xtc_threshold": 0.1}
     assert Pipeline("llama.cpp", **settings)(z, u=0.0).argmax() == 2
     assert Pipeline("mlx", **settings)(z, u=0.0).argmax() == 1
@@ -228,7 +231,7 @@ def test_temperature_zero():
 
 
 def test_order_and_scope_change_what_is_kept():
-    z = torch.randn(500, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(500, generator=generator(0, "torch"))
     kept = {e: int((Pipeline(e, temperature=2.0, top_p=0.8)(z) > -math.inf).sum()) for e in ENGINES}
     assert kept["transformers"] == kept["vllm"] > kept["llama.cpp"] == kept["mlx"]
     for engine, sees_prompt in (("vllm", False), ("llama.cpp", True), ("mlx", True)):
@@ -248,7 +251,7 @@ def test_order_and_scope_change_what_is_kept():
 
 
 def test_report():
-    z = torch.randn(2, 3, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    z = torch.randn(2, 3, 50, generator=generator(1, "torch"), dtype=torch.float64)
     pipeline = Pipeline("vllm", temperature=1.5, top_k=20, top_p=0.7)
     steps = pipeline.report(z)
     assert [s.name for s in steps] == ["model", "temperature", "top_k", "top_p"]
@@ -302,7 +305,70 @@ def test_bad_input_is_refused_in_one_line(call, words):
 
 
 def test_settings_an_engine_lacks_can_be_left_out():
-    everything = draw_settings(np.random.default_rng(3), "llama.cpp")
-    assert set(everything) <= set(DEFAULTS)
+    everything = draw_settings(generator(3), "llama.cpp")
+    assert set(everything) <= set(OFF)
     pipeline = Pipeline("transformers", frequency_penalty=1.0, top_k=3, ignore_unsupported=True)
     assert pipeline.order == ("top_k",)
+
+
+def test_ties_at_xtc_and_typical_p_are_the_engine_s():
+    assert int(Pipeline("mlx", xtc=1.0)(torch.zeros(4), u=0.3).isfinite().sum()) == 4
+    assert int(Pipeline("llama.cpp", xtc=1.0)(torch.zeros(4), u=0.3).isfinite().sum()) == 1
+    with pytest.raises(ValueError, match=r"xtc_threshold must be a number in \[0, 0.5\], got 0.6"):
+        Pipeline("mlx", xtc=1.0, xtc_threshold=0.6)
+    assert int(Pipeline("llama.cpp", typical_p=0.55)(torch.zeros(10)).isfinite().sum()) == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"top_k": None}, "top_k"),
+        ({"top_k": False}, "top_k"),
+        ({"top_p": ()}, "top_p"),
+        ({"top_p": True}, "top_p"),
+        ({"min_p": {}}, "min_p"),
+        ({"ban": 0}, "ban"),
+        ({"logit_bias": [1]}, "logit_bias"),
+        ({"dry_base": math.nan}, "dry_base"),
+        ({"dry_last_n": "a"}, "dry_last_n"),
+        ({"dry_breakers": "x"}, "dry_breakers"),
+        ({"xtc_threshold": 2.0}, "xtc_threshold"),
+    ],
+)
+def test_a_setting_of_the_wrong_type_is_refused_by_name(settings, name):
+    with pytest.raises(ValueError, match=f"^{name} must be [^\n]*$"):
+        Pipeline("llama.cpp", **settings)
+
+
+def test_a_pipeline_returns_new_logits_and_no_negative_zero():
+    logits = torch.tensor([1.0, 2.0])
+    assert Pipeline()(logits) is not logits
+    report = Pipeline("vllm", temperature=0)
+    assert str(float(report.report(logits)[-1].entropy)) == "0.0"
+
+
+def test_logits_are_checked_at_the_door_and_at_the_end_only(monkeypatch):
+    checked = []
+    for module in (pipelines, transforms, penalties):
+        monkeypatch.setattr(module, "check_logits", lambda z: checked.append(z) or z)
+    settings = draw_settings(generator(3), "llama.cpp") | {"dry": 1.0, "top_p": 0.9, "ban": [1]}
+    Pipeline("llama.cpp", **settings)(torch.zeros(VOCAB), [1, 2], [3], 0.5)
+    assert len(checked) == 2
+
+
+def test_a_step_is_the_transform_of_its_name():
+    """What a pipeline calls, without checks, against the functions that check for themselves."""
+    z = torch.randn(VOCAB, generator=generator(0, "torch"), dtype=torch.float64)
+    past = [3, 4, 5, 3, 4]
+    for name, value in draw_settings(generator(2), "llama.cpp", share=1.0).items():
+        rule = getattr(S, name)
+        if name in ("top_k", "typical_p"):
+            expected = rule(z, value, ties="exact")
+        elif name == "xtc":
+            expected = rule(z, value, threshold=0.1, u=0.3)
+        elif name in ("repetition_penalty", "frequency_penalty", "presence_penalty", "dry"):
+            expected = rule(z, past, value)
+        else:
+            expected = rule(z, value)
+        got = Pipeline("llama.cpp", **{name: value})(z, past[:2], past[2:], u=0.3)
+        assert torch.equal(got, expected), name

@@ -1,15 +1,18 @@
 """Text from a language model: one token at a time, replayable, stopped where asked.
 
-``generate`` runs a batch, ``stream`` one prompt piece by piece; both work with the course's `GPT` and with a
-causal language model of ``transformers``. A `utils.sampling.pipelines.Pipeline` decides what can be drawn. Row i of
-seed s always sees the same uniform numbers, whatever else is in the batch and however long the text gets.
+``generate`` runs a batch, ``stream`` one prompt piece by piece; both work with the course's `GPT`
+and with a causal language model of ``transformers``. A `utils.sampling.pipelines.Pipeline` decides
+what can be drawn. Row i of seed s always sees the same uniform numbers, whatever else is in the
+batch and however long the text gets.
 
-Not here: padding (prompts of one length run together, others one group after the other), a window that slides
-over the end of the context, beam search (``transformers`` has it), speculative decoding.
+Not here: padding (prompts of one length run together, others one group after the other), a window
+that slides over the end of the context, beam search (``transformers`` has it), speculative
+decoding.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from utils.models.gpt import GPT, KVCache
+from utils.runtime import generator
+from utils.sampling.penalties import ban
 from utils.sampling.pipelines import Pipeline
 from utils.sampling.stops import StopScanner, stop_strings
-from utils.sampling.transforms import ban, sample
+from utils.sampling.transforms import sample
 from utils.validate import integer, require
 
 Prompt = str | Sequence[int] | Tensor
@@ -49,181 +54,12 @@ class Generation:
 
 @dataclass(frozen=True)
 class Piece:
-    """A step of `stream`: the token drawn, and the text that can no longer become part of a stop string."""
+    """A step of `stream`: a token, and the text that can no longer be part of a stop string."""
 
     token: int
     text: str
     logprob: float
     entropy: float  # of the distribution that the token was drawn from, in nats
-
-
-class _Decoder:
-    """Logits after the last token: the past is kept in a KV cache, or with ``cache=False`` computed again."""
-
-    def __init__(self, model: nn.Module, rows: int, cache: bool) -> None:
-        self.model, self.cache, self.seen = model, cache, None
-        self.ours = isinstance(model, GPT)
-        self.past = KVCache(model, rows) if self.ours and cache else None
-
-    @torch.no_grad()
-    def __call__(self, ids: Tensor) -> Tensor:
-        """New tokens (B, T) in, logits (B, V) in float32 out."""
-        if not self.cache:
-            ids = self.seen = ids if self.seen is None else torch.cat((self.seen, ids), dim=1)
-        if self.ours:
-            logits = self.model(ids, cache=self.past)
-        else:
-            out = self.model(input_ids=ids, past_key_values=self.past, use_cache=self.cache)
-            self.past, logits = (out.past_key_values if self.cache else None), out.logits
-        logits = logits[:, -1].float()
-        return (
-            logits.cpu() if logits.device.type == "mps" else logits
-        )  # the draw is float64, MPS has none
-
-
-@dataclass
-class _Row:
-    """What is known about one continuation while it grows."""
-
-    index: int
-    prompt_ids: list[int]
-    scanner: StopScanner | None
-    draws: np.random.Generator
-    xtc_draws: np.random.Generator
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    drawn_logprobs: list[float] = field(default_factory=list)
-    reason: str | None = None
-
-    def result(self) -> Generation:
-        text = stop = None
-        if self.scanner is not None:
-            self.scanner.finish()
-            text, stop = self.scanner.text, self.scanner.found
-        drawn = (self.logprobs, self.drawn_logprobs)
-        return Generation(self.prompt_ids, self.ids, text, self.reason, stop, *drawn)
-
-
-def _ids(name: str, prompt: Prompt, tokenizer: Any, vocab_size: int, context: int) -> list[int]:
-    """A prompt as a list of ids, checked."""
-    if isinstance(prompt, str):
-        require(tokenizer is not None, "tokenizer", "given when a prompt is text", tokenizer)
-        encoded = tokenizer.encode(prompt)
-        prompt = getattr(encoded, "ids", encoded)
-    given = prompt.tolist() if isinstance(prompt, (Tensor, np.ndarray)) else prompt
-    require(
-        isinstance(given, (list, tuple, range)), name, "text or a sequence of token ids", prompt
-    )
-    ids = [integer(f"{name} id", i, 0, vocab_size - 1) for i in given]
-    require(len(ids) > 0, name, "at least one token", prompt)
-    require(len(ids) <= context, name, f"at most {context} tokens, the context's length", len(ids))
-    return ids
-
-
-@dataclass
-class _Run:
-    """The checked arguments of `generate` and `stream`, and the loop over tokens."""
-
-    model: nn.Module
-    pipeline: Pipeline | None = None
-    tokenizer: Any = None
-    max_tokens: int = 64
-    min_tokens: int = 0
-    stop: str | Sequence[str] = ()
-    eos: int | Sequence[int] | None = ()
-    seed: int = 0
-    cache: bool = True
-
-    def __post_init__(self) -> None:
-        self.pipeline = Pipeline() if self.pipeline is None else self.pipeline
-        require(
-            isinstance(self.pipeline, Pipeline), "pipeline", "a Pipeline or None", self.pipeline
-        )
-        integer("max_tokens", self.max_tokens, 1)
-        integer("min_tokens", self.min_tokens, 0, self.max_tokens)
-        integer("seed", self.seed, 0)
-        self.stop = stop_strings(self.stop)
-        require(
-            not self.stop or self.tokenizer is not None,
-            "tokenizer",
-            "given with stop strings",
-            None,
-        )
-        config, self.vocab_size = self.model.config, self.model.config.vocab_size
-        limit = getattr(config, "context_length", None) or getattr(
-            config, "max_position_embeddings", None
-        )
-        self.context = limit or 10**9
-        eos = (
-            () if self.eos is None else self.eos
-        )  # None: a transformers configuration without an end token
-        eos = eos if isinstance(eos, (list, tuple, set)) else [eos]
-        self.eos = [integer("eos", e, 0, self.vocab_size - 1) for e in eos]
-        named = isinstance(self.tokenizer, (str, bytes))  # these have the two methods as well
-        usable = not named and all(hasattr(self.tokenizer, m) for m in ("encode", "decode"))
-        require(
-            self.tokenizer is None or usable, "tokenizer", "with encode and decode", self.tokenizer
-        )
-
-    def row(self, index: int, prompt: Prompt) -> _Row:
-        ids = _ids(f"prompts[{index}]", prompt, self.tokenizer, self.vocab_size, self.context)
-        scanner = None
-        if self.tokenizer is not None:
-            scanner = StopScanner(self.tokenizer, ids, self.stop, self.min_tokens)
-        draws = (np.random.default_rng([self.seed, index, which]) for which in (0, 1))
-        return _Row(index, ids, scanner, *draws)
-
-    def steps(self, rows: list[_Row]) -> Iterator[list[tuple[_Row, Piece]]]:
-        """Draw a token for each row that is not finished, until all are; the prompts have one length."""
-        decode, training = _Decoder(self.model, len(rows), self.cache), self.model.training
-        device = next(self.model.parameters()).device
-        new = torch.tensor([row.prompt_ids for row in rows], device=device)
-        room = self.context - len(rows[0].prompt_ids) + 1
-        self.model.eval()
-        try:
-            for n in range(1, min(self.max_tokens, room) + 1):
-                tokens, pieces = self._draw(rows, decode(new), n)
-                yield pieces
-                if all(row.reason for row in rows):
-                    return
-                new = tokens[:, None].to(device)
-            for row in rows:
-                row.reason = row.reason or ("length" if n == self.max_tokens else "context")
-        finally:
-            self.model.train(training)
-
-    def _draw(
-        self, rows: list[_Row], logits: Tensor, n: int
-    ) -> tuple[Tensor, list[tuple[_Row, Piece]]]:
-        model_logp = logits.double().log_softmax(-1)
-        if self.eos and n <= self.min_tokens:
-            logits = ban(logits, self.eos)
-        u, u_xtc = (
-            torch.tensor([getattr(row, kind).random() for row in rows], dtype=torch.float64)
-            for kind in ("draws", "xtc_draws")
-        )
-        logits = self.pipeline(
-            logits, [row.prompt_ids for row in rows], [row.ids for row in rows], u_xtc
-        )
-        logp = logits.double().log_softmax(-1)
-        tokens = sample(logp.exp(), u)
-        entropy = (logp.exp() * -logp.where(logp.isfinite(), 0)).sum(-1).tolist()
-        ours, drawn = (x.gather(-1, tokens[:, None])[:, 0].tolist() for x in (model_logp, logp))
-        pieces = []
-        for i, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
-            if row.reason:
-                continue  # its tokens go on in the batch, unrecorded
-            row.ids.append(token)
-            row.logprobs.append(ours[i])
-            row.drawn_logprobs.append(drawn[i])
-            text = ""
-            if token in self.eos:
-                row.reason = "eos"
-            elif row.scanner is not None:
-                text = row.scanner.push(token)
-                row.reason = "stop" if row.scanner.found else None
-            pieces.append((row, Piece(token, text, ours[i], entropy[i])))
-        return tokens, pieces
 
 
 def generate(
@@ -239,47 +75,311 @@ def generate(
     seed: int = 0,
     cache: bool = True,
 ) -> list[Generation]:
-    """Continue each prompt by at most ``max_tokens`` tokens; one `Generation` a prompt, in order.
+    """Continue each prompt by at most ``max_tokens`` tokens; one `Generation` per prompt, in order.
 
-    A prompt is text (needs ``tokenizer``, with ``encode`` and ``decode``) or token ids. ``pipeline`` None
-    draws from the model's own distribution: everything off, temperature 1. The text ends before a ``stop``
-    string. An ``eos`` token ends it too, and cannot be drawn among the first ``min_tokens``. ``cache=False``
-    computes the past again at every token: slower, and the same text up to rounding.
+    A prompt is text (needs ``tokenizer``, with ``encode`` and ``decode``) or token ids.
+    ``pipeline`` None draws from the model's own distribution: everything off, temperature 1. The
+    text ends before a ``stop`` string. An ``eos`` token ends it too, and cannot be drawn among the
+    first ``min_tokens``. ``cache=False`` computes the past again at every token: slower, and the
+    same text up to rounding.
 
-    Raises ``ValueError`` for an empty prompt, one longer than the context, an id outside the vocabulary, an
-    empty stop string, a number out of range, and what `Pipeline` refuses.
+    Raises ``ValueError`` for an empty prompt, one longer than the context, an id outside the
+    vocabulary, an empty stop string, a number out of range, and what `Pipeline` refuses.
     """
     run = _Run(model, pipeline, tokenizer, max_tokens, min_tokens, stop, eos, seed, cache)
-    one = isinstance(prompts, str) or getattr(prompts, "ndim", 2) == 1
-    several = isinstance(prompts, (list, tuple, range)) or getattr(prompts, "ndim", 0) in (1, 2)
-    require(one or several, "prompts", "a text, token ids, or a list of these", prompts)
-    prompts = (
-        [prompts] if one or (len(prompts) > 0 and isinstance(prompts[0], Integral)) else prompts
-    )
-    require(len(prompts) > 0, "prompts", "at least one prompt", prompts)
-    rows = [run.row(i, prompt) for i, prompt in enumerate(prompts)]
-    for length in dict.fromkeys(len(row.prompt_ids) for row in rows):
-        for _ in run.steps([row for row in rows if len(row.prompt_ids) == length]):
-            pass
+    listed = _prompt_list(prompts)
+    rows = [run.row(i, prompt) for i, prompt in enumerate(listed)]
+
+    # Rows of one length share a batch; what they draw does not depend on it.
+    by_length: dict[int, list[_Row]] = {}
+    for row in rows:
+        by_length.setdefault(len(row.prompt_ids), []).append(row)
+    for batch in by_length.values():
+        for _ in run.steps(batch):
+            pass  # each row keeps what it has drawn
     return [row.result() for row in rows]
 
 
 def stream(
     model: nn.Module, prompt: Prompt, pipeline: Pipeline | None = None, **options: Any
 ) -> Iterator[Piece]:
-    """Continue one prompt, a `Piece` at a time: the texts join to `generate`'s text. Options as there.
+    """Continue one prompt, a `Piece` at a time: the texts join to `generate`'s text.
 
-    After the last token comes one more piece, with token −1, if text was still held back.
+    The options are those of `generate`. After the last token comes one more piece, with token −1,
+    if text was still held back. Raises as `generate`, at the call itself rather than at the first
+    piece.
     """
     run = _Run(model, pipeline, **options)
-    row = run.row(
-        0, prompt
-    )  # here, not in the generator: a bad prompt is refused by the call itself
+    row = run.row(0, prompt)
+    return _pieces(run, row)
 
-    def pieces() -> Iterator[Piece]:
-        for drawn in run.steps([row]):
-            yield drawn[0][1]
-        if row.scanner is not None and (rest := row.scanner.finish()):
+
+def _pieces(run: _Run, row: _Row) -> Iterator[Piece]:
+    """The pieces of one row; a function of its own, so that `stream` itself is no generator."""
+    for drawn in run.steps([row]):
+        _, piece = drawn[0]
+        yield piece
+    if row.scanner is not None:
+        rest = row.scanner.finish()
+        if rest:
             yield Piece(-1, rest, 0.0, 0.0)
 
-    return pieces()
+
+def _prompt_list(prompts: Any) -> list[Any]:
+    """What `generate` was given, as a list of prompts: a text or a list of ids is one prompt."""
+    n_dims = getattr(prompts, "ndim", None)
+    is_text = isinstance(prompts, str)
+    is_list = isinstance(prompts, (list, tuple, range)) or n_dims in (1, 2)
+    require(is_text or is_list, "prompts", "a text, token ids, or a list of these", prompts)
+    if is_text or n_dims == 1:
+        return [prompts]
+    require(len(prompts) > 0, "prompts", "at least one prompt", prompts)
+    if isinstance(prompts[0], Integral):
+        return [prompts]
+    return list(prompts)
+
+
+class _Run:
+    """The checked arguments of `generate` and `stream`, and the loop over tokens."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        pipeline: Pipeline | None = None,
+        tokenizer: Any = None,
+        max_tokens: int = 64,
+        min_tokens: int = 0,
+        stop: str | Sequence[str] = (),
+        eos: int | Sequence[int] | None = (),
+        seed: int = 0,
+        cache: bool = True,
+    ) -> None:
+        pipeline = Pipeline() if pipeline is None else pipeline
+        require(isinstance(pipeline, Pipeline), "pipeline", "a Pipeline or None", pipeline)
+        self.model = model
+        self.pipeline = pipeline
+        self.tokenizer = tokenizer
+        self.cache = cache
+        self.max_tokens = integer("max_tokens", max_tokens, 1)
+        self.min_tokens = integer("min_tokens", min_tokens, 0, max_tokens)
+        self.seed = integer("seed", seed, 0)
+        self.stop = stop_strings(stop)
+        has_text = not self.stop or tokenizer is not None
+        require(has_text, "tokenizer", "given with stop strings", None)
+
+        config: Any = model.config
+        self.vocab_size: int = config.vocab_size
+        self.context = _context_length(config)
+
+        # A configuration of transformers without an end token has None.
+        ends = () if eos is None else eos
+        listed = ends if isinstance(ends, (list, tuple, set)) else [ends]
+        largest_id = self.vocab_size - 1
+        self.eos = [integer("eos", end, 0, largest_id) for end in listed]
+
+        is_text = isinstance(tokenizer, (str, bytes))  # these have the two methods as well
+        usable = hasattr(tokenizer, "encode") and hasattr(tokenizer, "decode") and not is_text
+        require(tokenizer is None or usable, "tokenizer", "with encode and decode", tokenizer)
+
+    def row(self, index: int, prompt: Prompt) -> _Row:
+        """The start of one continuation. Raises ``ValueError`` for a prompt that cannot be used."""
+        prompt_ids = self._prompt_ids(f"prompts[{index}]", prompt)
+        scanner = None
+        if self.tokenizer is not None:
+            scanner = StopScanner(self.tokenizer, prompt_ids, self.stop, self.min_tokens)
+        return _Row(
+            prompt_ids,
+            scanner,
+            draws=generator([self.seed, index, 0]),
+            xtc_draws=generator([self.seed, index, 1]),
+        )
+
+    def _prompt_ids(self, name: str, prompt: Any) -> list[int]:
+        """A prompt as a list of ids, checked."""
+        if isinstance(prompt, str):
+            known = self.tokenizer is not None
+            require(known, "tokenizer", "given when a prompt is text", self.tokenizer)
+            encoded = self.tokenizer.encode(prompt)
+            prompt = getattr(encoded, "ids", encoded)
+        # Whatever it came as, a list of whole numbers in the vocabulary.
+        given = prompt.tolist() if isinstance(prompt, (Tensor, np.ndarray)) else prompt
+        listed = isinstance(given, (list, tuple, range))
+        require(listed, name, "text or a sequence of token ids", prompt)
+        largest_id = self.vocab_size - 1
+        ids = [integer(f"{name} id", i, 0, largest_id) for i in given]
+        require(len(ids) > 0, name, "at least one token", prompt)
+        allowed = f"at most {self.context} tokens, the context's length"
+        require(len(ids) <= self.context, name, allowed, len(ids))
+        return ids
+
+    def steps(self, rows: list[_Row]) -> Iterator[list[tuple[_Row, Piece]]]:
+        """Draw a token for each row in progress until none is; the prompts have one length."""
+        next_logits = _NextLogits(self.model, len(rows), self.cache)
+        device = next(self.model.parameters()).device
+        new = torch.tensor([row.prompt_ids for row in rows], device=device)  # (B, T)
+        # The last token is drawn from a full context, and is not read any more.
+        n_fitting = self.context - new.shape[1] + 1
+        n_steps = min(self.max_tokens, n_fitting)
+
+        was_training = self.model.training
+        self.model.eval()  # no dropout; what the mode was comes back whatever happens
+        try:
+            for n in range(1, n_steps + 1):
+                logits = next_logits(new)  # (B, V)
+                tokens, pieces = self._draw(rows, logits, n)
+                yield pieces
+                if all(row.reason for row in rows):
+                    return
+                new = tokens[:, None].to(device)  # (B, 1)
+            # What did not end by itself has met one of the two limits.
+            limit = "length" if n_steps == self.max_tokens else "context"
+            for row in rows:
+                row.reason = row.reason or limit
+        finally:
+            self.model.train(was_training)
+
+    def _draw(
+        self, rows: list[_Row], logits: Tensor, n: int
+    ) -> tuple[Tensor, list[tuple[_Row, Piece]]]:
+        """Draw the n-th token of each row, (B,), from the model's logits, (B, V), and record it."""
+        model_logp = logits.double().log_softmax(-1)  # (B, V)
+
+        # What can be drawn: no end before there are min_tokens, and what the pipeline leaves.
+        if self.eos and n <= self.min_tokens:
+            logits = ban(logits, self.eos)  # (B, V)
+        prompts = [row.prompt_ids for row in rows]
+        outputs = [row.ids for row in rows]
+        u_xtc = _next_uniforms([row.xtc_draws for row in rows])  # (B,)
+        logits = self.pipeline(logits, prompts, outputs, u_xtc)  # (B, V)
+
+        # The draw itself. A row has its own generator: its numbers do not depend on the others.
+        logp = logits.double().log_softmax(-1)  # (B, V)
+        probs = logp.exp()  # (B, V)
+        u = _next_uniforms([row.draws for row in rows])  # (B,)
+        tokens = sample(probs, u)  # (B,)
+
+        # What the draw was like, for the record.
+        surprise = -logp.where(logp.isfinite(), 0)  # (B, V) 0 where nothing can be drawn
+        entropy = (probs * surprise).sum(-1).tolist()
+        at = tokens[:, None]  # (B, 1)
+        logprobs = model_logp.gather(-1, at)[:, 0].tolist()
+        drawn_logprobs = logp.gather(-1, at)[:, 0].tolist()
+
+        pieces = []
+        for i, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
+            if row.reason is not None:
+                continue  # its tokens go on in the batch, unrecorded
+            text = row.take(token, logprobs[i], drawn_logprobs[i], self.eos)
+            pieces.append((row, Piece(token, text, logprobs[i], entropy[i])))
+        return tokens, pieces
+
+
+@dataclass
+class _Row:
+    """What is known about one continuation while it grows."""
+
+    prompt_ids: list[int]
+    scanner: StopScanner | None
+    draws: np.random.Generator
+    xtc_draws: np.random.Generator
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    drawn_logprobs: list[float] = field(default_factory=list)
+    reason: str | None = None  # why it has ended; None while it has not
+
+    def take(self, token: int, logprob: float, drawn_logprob: float, eos: list[int]) -> str:
+        """Record a token, and whether it ends the text. Returns the text that it releases."""
+        self.ids.append(token)
+        self.logprobs.append(logprob)
+        self.drawn_logprobs.append(drawn_logprob)
+        if token in eos:
+            self.reason = "eos"
+            return ""
+        if self.scanner is None:
+            return ""
+        text = self.scanner.push(token)
+        if self.scanner.found is not None:
+            self.reason = "stop"
+        return text
+
+    def result(self) -> Generation:
+        """The continuation, which has ended."""
+        assert self.reason is not None
+        text, stop = None, None
+        if self.scanner is not None:
+            self.scanner.finish()
+            text = self.scanner.text
+            stop = self.scanner.found
+        return Generation(
+            self.prompt_ids,
+            self.ids,
+            text,
+            finish_reason=self.reason,
+            stop=stop,
+            logprobs=self.logprobs,
+            drawn_logprobs=self.drawn_logprobs,
+        )
+
+
+class _NextLogits:
+    """Calls a model for the logits after the last token.
+
+    With ``cache`` the model keeps keys and values of the past; without, all tokens go in each time.
+    """
+
+    def __init__(self, model: nn.Module, n_rows: int, cache: bool) -> None:
+        self.model = model
+        self.cache = cache
+        self.past: Any = None  # the cache, in whatever form the model has it
+        self.seen: Tensor | None = None  # (B, T) every token so far, if there is no cache
+        if isinstance(model, GPT):
+            self.cache_name = "cache"
+            if cache:
+                self.past = KVCache(model, n_rows)
+        else:
+            self.cache_name = cache_argument(model)
+
+    @torch.no_grad()
+    def __call__(self, new: Tensor) -> Tensor:
+        """New tokens (B, T) in, logits (B, V) in float32 out."""
+        ids = new
+        if not self.cache:
+            # Without a cache every token goes in again.
+            self.seen = new if self.seen is None else torch.cat((self.seen, new), dim=1)
+            ids = self.seen  # (B, T so far)
+
+        if isinstance(self.model, GPT):
+            logits = self.model(ids, cache=self.past)  # (B, T, V)
+        else:
+            options = {self.cache_name: self.past, "use_cache": self.cache}
+            out = self.model(input_ids=ids, **options)
+            logits = out.logits  # (B, T, V)
+            if self.cache:
+                self.past = getattr(out, self.cache_name)
+
+        last = logits[:, -1].float()  # (B, V)
+        # The draw is in float64, which MPS does not have.
+        return last.cpu() if last.device.type == "mps" else last
+
+
+def cache_argument(model: nn.Module) -> str:
+    """What a model of ``transformers`` calls the cache that it takes and returns.
+
+    To version 5.23 that is ``past_key_values``. Since 5.24 it is ``cache``; the old name still
+    works there, with a warning, and 5.40 removes it. A wrapper that passes any argument on, and so
+    names neither, is given the old one.
+    """
+    arguments = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in arguments else "past_key_values"
+
+
+def _context_length(config: Any) -> int:
+    """How many tokens a model reads at most; a configuration that does not say so sets no limit."""
+    ours = getattr(config, "context_length", None)
+    theirs = getattr(config, "max_position_embeddings", None)
+    return ours or theirs or 10**9
+
+
+def _next_uniforms(generators: list[np.random.Generator]) -> Tensor:
+    """The next uniform number in [0, 1) of each generator: (B,), float64."""
+    return torch.tensor([each.random() for each in generators], dtype=torch.float64)

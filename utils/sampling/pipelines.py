@@ -1,93 +1,22 @@
-"""The transforms of `utils.sampling.transforms` in the order, and with the penalty scope, of four real engines.
+"""All settings of sampling together, applied as a real engine applies them.
 
-The same settings give different text in different engines: each fixes its own order, some let penalties
-see the prompt, and each offers only some of the settings. What is written here was read in
-
-* transformers 5.23: ``generation/utils.py``, ``GenerationMixin._get_logits_processor``;
-* vLLM V1: ``vllm/v1/sample/sampler.py`` at 3e342658b2e9c85a30a54d19e64e5ad77b8a26a6, ``apply_penalties`` in
-  ``vllm/model_executor/layers/utils.py`` at 00358600ed52e00c3c99b35e54aa916f900c4c15, and
-  ``vllm/sampling_params.py`` at db573835d3ef40643442e0817059e087355cf458;
-* llama.cpp: ``common/sampling.cpp`` at 3b3f5fed31ab654c4ed858b98b70df1b9855a2aa, the default chain in
-  ``common/common.h`` at de93b991682fa46acabb813641f7f6b884ad5dd0; the rest as in `utils.sampling.transforms`;
-* mlx-lm: ``make_sampler`` and ``make_logits_processors`` in ``mlx_lm/sample_utils.py`` at
-  037c9b3f420538b61594aa730d201e604b572cf7.
-
-Not here: settings that only one engine has (top-h, eta and epsilon cut-offs, mirostat, dynamic
-temperature, grammars), and multi-token biases and bad words.
+The order of the steps, and what each penalty sees, are facts about four real engines; they stand
+with their sources in `utils.sampling.settings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from utils.sampling import transforms
-from utils.sampling.transforms import Ids, check_logits, histories
+from utils.sampling import penalties, transforms
+from utils.sampling.inputs import NEG_INF, Ids, check_logits, counts, histories, id_list
+from utils.sampling.settings import DEFAULTS, ENGINES, OFF, SETTINGS, TRUNCATIONS, Engine, check
 from utils.validate import choice, integer, number, require
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What an engine fixes. ``order`` names its settings in the order in which they act."""
-
-    order: tuple[str, ...]
-    ties: str  # its rule at top_k, see `utils.sampling.transforms.top_k`
-    last_n: int | None = (
-        None  # default window of the penalties, in tokens; None: it has no such setting
-    )
-    output_only: frozenset[str] = frozenset()  # penalties that do not see the prompt
-
-
-ENGINES = {
-    # do_sample=True. Temperature 0 is refused: greedy decoding is do_sample=False there.
-    "transformers": Engine(
-        order=(
-            *("logit_bias", "repetition_penalty", "no_repeat_ngram", "ban"),
-            *("temperature", "top_k", "top_p", "min_p", "typical_p"),
-        ),
-        ties="keep",
-    ),
-    # Temperature 0 is greedy and ignores truncation; one in (0, 0.01) is raised to 0.01.
-    "vllm": Engine(
-        order=(
-            *("ban", "logit_bias", "repetition_penalty", "frequency_penalty", "presence_penalty"),
-            *("temperature", "min_p", "top_k", "top_p"),
-        ),
-        ties="keep",
-        output_only=frozenset({"frequency_penalty", "presence_penalty"}),
-    ),
-    # The prompt is fed to the samplers, so penalties see it. A ban is a logit bias of −inf.
-    "llama.cpp": Engine(
-        order=(
-            *(
-                "ban",
-                "logit_bias",
-                "repetition_penalty",
-                "frequency_penalty",
-                "presence_penalty",
-                "dry",
-            ),
-            *("top_n_sigma", "top_k", "typical_p", "top_p", "min_p", "xtc", "temperature"),
-        ),
-        ties="exact",
-        last_n=64,
-    ),
-    # Temperature 0 is greedy and ignores truncation; top_p = 0 is off. A ban is a logit bias of −inf. In
-    # batches and in the server penalties see the prompt, as here; `generate_step` of 0.31.3 showed them only
-    # its last token (ml-explore/mlx-lm issue 1773).
-    "mlx": Engine(
-        order=(
-            *("ban", "logit_bias", "repetition_penalty", "presence_penalty", "frequency_penalty"),
-            *("top_p", "min_p", "xtc", "top_k", "temperature"),
-        ),
-        ties="exact",
-        last_n=20,
-    ),
-}
-TRUNCATIONS = frozenset({"top_k", "top_p", "min_p", "typical_p", "top_n_sigma", "xtc"})
 
 
 @dataclass(frozen=True)
@@ -113,110 +42,114 @@ class Step:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Every setting of `utils.sampling.transforms`, applied as ``engine`` would; each default is off.
+    """Every setting of `utils.sampling.settings`, applied as ``engine`` would; each default is off.
 
-    ``last_n`` is the window of the three penalties in llama.cpp and mlx-lm: None is the engine's default (64
-    and 20 tokens), −1 is everything. ``temperature`` is applied where the engine applies it; 0 is greedy, but
-    transformers refuses it. Raises ``ValueError`` for a value out of range, an unknown engine, and a
-    setting that the engine does not have, unless ``ignore_unsupported``, which leaves such a setting out.
+    ``last_n`` is the window of the three penalties in llama.cpp and mlx-lm: None is the engine's
+    default (64 and 20 tokens), −1 is everything. ``temperature`` is applied where the engine
+    applies it; 0 is greedy, but transformers refuses it. Raises ``ValueError`` for a value out of
+    range, an unknown engine, and a setting that the engine does not have, unless
+    ``ignore_unsupported``, which leaves such a setting out.
 
     >>> Pipeline("vllm", temperature=2.0, top_p=0.9).order
     ('temperature', 'top_p')
     >>> Pipeline("llama.cpp", temperature=2.0, top_p=0.9).order
     ('top_p', 'temperature')
+
+    The order decides: temperature 2 first makes the four probabilities 0.46, 0.28, 0.17 and 0.10,
+    of which it takes three to reach 0.8; untouched they are 0.64, 0.24, 0.09 and 0.03, and two
+    suffice.
+
+    >>> logits = torch.tensor([3.0, 2.0, 1.0, 0.0])
+    >>> Pipeline("vllm", temperature=2.0, top_p=0.8)(logits).tolist()
+    [1.5, 1.0, 0.5, -inf]
+    >>> Pipeline("llama.cpp", temperature=2.0, top_p=0.8)(logits).tolist()
+    [1.5, 1.0, -inf, -inf]
     """
 
     engine: str = "transformers"
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    typical_p: float = 1.0
-    top_n_sigma: float = 0.0
-    repetition_penalty: float = 1.0
-    frequency_penalty: float = 0.0
-    presence_penalty: float = 0.0
-    no_repeat_ngram: int = 0
-    ban: Sequence[int] = ()
-    logit_bias: Mapping[int, float] | None = None
-    dry: float = 0.0  # its multiplier
-    dry_base: float = 1.75
-    dry_allowed_length: int = 2
-    dry_last_n: int = -1
-    dry_breakers: Sequence[int] = ()
-    xtc: float = 0.0  # its probability
-    xtc_threshold: float = 0.1
-    last_n: int | None = None
+    temperature: float = DEFAULTS["temperature"]
+    top_k: int = DEFAULTS["top_k"]
+    top_p: float = DEFAULTS["top_p"]
+    min_p: float = DEFAULTS["min_p"]
+    typical_p: float = DEFAULTS["typical_p"]
+    top_n_sigma: float = DEFAULTS["top_n_sigma"]
+    repetition_penalty: float = DEFAULTS["repetition_penalty"]
+    frequency_penalty: float = DEFAULTS["frequency_penalty"]
+    presence_penalty: float = DEFAULTS["presence_penalty"]
+    no_repeat_ngram: int = DEFAULTS["no_repeat_ngram"]
+    ban: Sequence[int] = DEFAULTS["ban"]
+    logit_bias: Mapping[int, float] | None = DEFAULTS["logit_bias"]
+    dry: float = DEFAULTS["dry"]  # its multiplier
+    dry_base: float = DEFAULTS["dry_base"]
+    dry_allowed_length: int = DEFAULTS["dry_allowed_length"]
+    dry_last_n: int = DEFAULTS["dry_last_n"]
+    dry_breakers: Sequence[int] = DEFAULTS["dry_breakers"]
+    xtc: float = DEFAULTS["xtc"]  # its probability
+    xtc_threshold: float = DEFAULTS["xtc_threshold"]
+    last_n: int | None = DEFAULTS["last_n"]
     ignore_unsupported: bool = False
 
     def __post_init__(self) -> None:
-        engine = ENGINES[choice("engine", self.engine, tuple(ENGINES))]
-        t = number("temperature", self.temperature, 0.0)
-        refused = self.engine == "transformers" and t == 0
-        require(
-            not refused,
-            "temperature",
-            "above 0 in transformers (greedy is do_sample=False there)",
-            t,
-        )
-        if self.engine == "vllm" and 0 < t < 0.01:
-            object.__setattr__(self, "temperature", 0.01)
-        self._check_values()
-        if self.last_n is not None:
-            integer("last_n", self.last_n, -1)
-            require(
-                engine.last_n is not None,
-                "last_n",
-                f"None: {self.engine} has no such setting",
-                self.last_n,
-            )
-        for name in self._changed():
-            if name not in engine.order and not self.ignore_unsupported:
-                off = DEFAULTS[name]
-                require(
-                    False, name, f"{off!r}: {self.engine} has no such setting", getattr(self, name)
-                )
-            if name not in (
-                "ban",
-                "logit_bias",
-            ):  # their ids can be checked only against a vocabulary
-                self._apply(name, torch.zeros(2), [], [], 0.0)
+        choice("engine", self.engine, tuple(ENGINES))
+        self._check_temperature()
+        self._check_kinds()
+        self._check_details()
+        for name in OFF:
+            self._check_support(name)
+            if SETTINGS[name].kind in ("number", "whole"):
+                check(name, getattr(self, name))
 
-    def _check_values(self) -> None:
-        """Refuse a wrong value also where its setting is off, or equals the default, as False does 0."""
-        for name, default in DEFAULTS.items():
-            if isinstance(default, float):
-                number(name, getattr(self, name))
-            elif isinstance(default, int):
-                integer(name, getattr(self, name))
-        transforms.check_breakers(self.dry_breakers)
-        number("xtc_threshold", self.xtc_threshold, 0.0, 0.5 if self.engine == "mlx" else 1.0)
-        number("dry_base", self.dry_base, 0.0)
-        integer("dry_allowed_length", self.dry_allowed_length, 1)
-        integer("dry_last_n", self.dry_last_n, -1)
-        listed = (
-            isinstance(self.ban, Collection)
-            and getattr(self.ban, "ndim", 1) == 1
-            and not isinstance(self.ban, (str, bytes, Mapping))
-        )
-        require(listed, "ban", "a list of token ids", self.ban)
-        ids = self.ban.tolist() if hasattr(self.ban, "tolist") else self.ban
-        object.__setattr__(self, "ban", tuple(integer("ban id", i, 0) for i in ids))
+    def _check_temperature(self) -> None:
+        """Refuse 0 where the engine does, and raise a small one to the lowest that it allows."""
+        rules = ENGINES[self.engine]
+        t = check("temperature", self.temperature)
+        refused = t == 0 and rules.greedy == "refused"
+        allowed = f"above 0 in {self.engine} (greedy is do_sample=False there)"
+        require(not refused, "temperature", allowed, t)
+        if 0 < t < rules.lowest_temperature:
+            object.__setattr__(self, "temperature", rules.lowest_temperature)
+
+    def _check_kinds(self) -> None:
+        """Refuse a value of the wrong kind, also one that equals the default, as False does 0."""
+        for name in OFF:
+            value = getattr(self, name)
+            if SETTINGS[name].kind == "number":
+                number(name, value)
+            elif SETTINGS[name].kind == "whole":
+                integer(name, value)
+        object.__setattr__(self, "ban", id_list("ban", self.ban))
         mapped = self.logit_bias is None or isinstance(self.logit_bias, Mapping)
-        require(
-            mapped, "logit_bias", "a mapping from token ids to numbers, or None", self.logit_bias
-        )
+        allowed = "a mapping from token ids to numbers, or None"
+        require(mapped, "logit_bias", allowed, self.logit_bias)
 
-    def _changed(self) -> list[str]:
-        """The settings that are not at their default. mlx-lm takes top_p = 0 for off as well."""
-        values = {name: getattr(self, name) for name in DEFAULTS}
-        off_in_mlx = self.engine == "mlx" and values["top_p"] == 0
-        values["logit_bias"] = values["logit_bias"] or None  # an empty mapping adds nothing
-        return [
-            name
-            for name, value in values.items()
-            if not (value == DEFAULTS[name] or (name == "top_p" and off_in_mlx))
-        ]
+    def _check_details(self) -> None:
+        """Check the settings that only refine others, also where those are off."""
+        rules = ENGINES[self.engine]
+        check("dry_base", self.dry_base)
+        check("dry_allowed_length", self.dry_allowed_length)
+        check("dry_last_n", self.dry_last_n)
+        object.__setattr__(self, "dry_breakers", id_list("dry_breakers", self.dry_breakers))
+        number("xtc_threshold", self.xtc_threshold, 0.0, rules.highest_xtc_threshold)
+        if self.last_n is not None:
+            check("last_n", self.last_n)
+            allowed = f"None: {self.engine} has no such setting"
+            require(rules.has("last_n"), "last_n", allowed, self.last_n)
+
+    def _check_support(self, name: str) -> None:
+        """Refuse a setting that is on and that the engine does not have."""
+        can_be_left_out = self._is_off(name) or self.ignore_unsupported
+        supported = ENGINES[self.engine].has(name) or can_be_left_out
+        allowed = f"{OFF[name]!r}: {self.engine} has no such setting"
+        require(supported, name, allowed, getattr(self, name))
+
+    def _is_off(self, name: str) -> bool:
+        """Whether a setting changes nothing."""
+        value = getattr(self, name)
+        if name == "logit_bias":
+            return not value  # an empty mapping adds nothing
+        if name == "top_p" and value == 0:
+            return ENGINES[self.engine].zero_top_p_is_off
+        return bool(value == OFF[name])
 
     @property
     def greedy(self) -> bool:
@@ -226,46 +159,27 @@ class Pipeline:
     @property
     def order(self) -> tuple[str, ...]:
         """The settings that are on, in the order in which they act."""
-        changed = self._changed()
-        # vLLM and mlx-lm take the maximum at once; llama.cpp runs its chain first, where XTC may remove it.
-        skip = TRUNCATIONS if self.greedy and self.engine in ("vllm", "mlx") else frozenset()
-        return tuple(
-            name for name in ENGINES[self.engine].order if name in changed and name not in skip
-        )
+        rules = ENGINES[self.engine]
+        on = [name for name in rules.order if not self._is_off(name)]
+        # Some engines take the maximum at once. llama.cpp runs its chain, where XTC may remove it.
+        if self.greedy and rules.greedy == "at_once":
+            on = [name for name in on if name not in TRUNCATIONS]
+        return tuple(on)
 
-    def _apply(
-        self, name: str, logits: Tensor, prompt: list, output: list, u: float | Tensor | None
-    ) -> Tensor:
-        engine, value = ENGINES[self.engine], getattr(self, name)
-        if name in ("top_k", "typical_p"):
-            return getattr(transforms, name)(logits, value, engine.ties)
-        if name == "xtc":
-            require(u is not None, "u", "a uniform draw in [0, 1) for xtc", u)
-            ties = "keep" if self.engine == "mlx" else "exact"
-            return transforms.xtc(logits, value, self.xtc_threshold, u, ties)
-        if name in ("repetition_penalty", "frequency_penalty", "presence_penalty"):
-            ids = output if name in engine.output_only else _joined(prompt, output)
-            last_n = engine.last_n if self.last_n is None else self.last_n
-            ids = (
-                ids
-                if last_n is None or last_n < 0
-                else [row[max(len(row) - last_n, 0) :] for row in ids]
-            )
-            return getattr(transforms, name)(logits, ids, value)
-        if name == "no_repeat_ngram":
-            return transforms.no_repeat_ngram(logits, _joined(prompt, output), value)
-        if name == "dry":
-            dry = (self.dry_base, self.dry_allowed_length, self.dry_last_n, self.dry_breakers)
-            return transforms.dry(logits, _joined(prompt, output), value, *dry)
-        return getattr(transforms, name)(logits, value)
-
-    def _run(
+    def _steps(
         self, logits: Tensor, prompt: Ids, output: Ids, u: float | Tensor | None
     ) -> Iterator[tuple[str, Tensor]]:
+        """Check the arguments once, then give each setting's name and the logits that it leaves."""
         check_logits(logits)
-        before, after = histories(prompt, logits), histories(output, logits)
+        at = _Position(
+            rules=ENGINES[self.engine],
+            last_n=self.last_n,
+            prompt=histories(prompt, logits),
+            output=histories(output, logits),
+            u=u,
+        )
         for name in self.order:
-            logits = self._apply(name, logits, before, after, u)
+            logits = _APPLY[name](logits, self, at)
             yield name, logits
 
     def __call__(
@@ -273,35 +187,119 @@ class Pipeline:
     ) -> Tensor:
         """Logits (..., V) with everything applied; a removed token is −inf.
 
-        ``prompt`` and ``output``: the ids given and those generated so far, as ``ids`` in `utils.sampling.transforms`.
-        ``u`` in [0, 1) decides whether XTC fires; only XTC needs it.
+        ``prompt`` and ``output``: the ids given and those generated so far, as ``ids`` in
+        `utils.sampling.penalties`. ``u`` in [0, 1) decides whether XTC fires; only XTC needs it.
         """
-        original = logits
-        for _, changed in self._run(logits, prompt, output, u):
-            logits = changed
-        return logits.clone() if logits is original else check_logits(logits)
+        changed = logits
+        for _, left in self._steps(logits, prompt, output, u):
+            changed = left
+        if changed is logits:
+            return logits.clone()
+        return check_logits(changed)
 
     def report(
         self, logits: Tensor, prompt: Ids = (), output: Ids = (), u: float | Tensor | None = None
     ) -> list[Step]:
-        """One `Step` for the model's own distribution and one for each setting that is on, in order."""
-        steps: list[Step] = []
-        for name, now in (("model", logits), *self._run(logits, prompt, output, u)):
-            kept, logp = now > transforms.NEG_INF, check_logits(now).double().log_softmax(-1)
-            before = steps[-1].logits if steps else now
-            removed = before.double().softmax(-1).where(~kept, 0).sum(-1)
-            entropy = (
-                -(logp.exp() * logp.where(kept, 0)).sum(-1) + 0.0
-            )  # a sure token's is 0, not -0
-            steps.append(Step(name, now, kept, removed, entropy))
+        """One `Step` for the model's own distribution, then one per setting that is on."""
+        check_logits(logits)
+        steps = [_step("model", logits, before=logits)]
+        for name, left in self._steps(logits, prompt, output, u):
+            steps.append(_step(name, left, before=steps[-1].logits))
         return steps
 
 
-_OPTIONS = ("engine", "last_n", "ignore_unsupported", "xtc_threshold")
-DEFAULTS = {
-    f.name: f.default for f in fields(Pipeline) if f.name not in _OPTIONS and "dry_" not in f.name
+def _step(name: str, logits: Tensor, before: Tensor) -> Step:
+    """What one setting did, which left ``logits`` of the logits ``before``: (..., V) each."""
+    check_logits(logits)
+    kept = logits > NEG_INF  # (..., V)
+    probs_before = before.double().softmax(-1)  # (..., V)
+    removed_mass = probs_before.where(~kept, 0).sum(-1)  # (...)
+    logp = logits.double().log_softmax(-1)  # (..., V)
+    # A removed token has no part in the sum, where 0 · −inf would be NaN.
+    summands = logp.exp() * logp.where(kept, 0)  # (..., V)
+    entropy = -summands.sum(-1) + 0.0  # (...) a sure token's is 0, not −0
+    return Step(name, logits, kept, removed_mass, entropy)
+
+
+@dataclass(frozen=True)
+class _Position:
+    """What the steps of a pipeline may look at: the tokens so far, and how much an engine shows."""
+
+    rules: Engine
+    last_n: int | None  # the pipeline's window of penalties; None: the engine's own
+    prompt: list[Tensor]  # one history per row
+    output: list[Tensor]
+    u: float | Tensor | None  # the draw that decides whether XTC fires
+
+    @cached_property
+    def everything(self) -> list[Tensor]:
+        """The prompt followed by the output, per row."""
+        return [torch.cat(pair) for pair in zip(self.prompt, self.output, strict=True)]
+
+    def said(self, penalty: str, logits: Tensor) -> Tensor:
+        """How often ``penalty`` sees each token of the vocabulary: (..., V), as ``logits``."""
+        pasts = self.everything if self.rules.sees_prompt(penalty) else self.output
+        last_n = self.rules.last_n if self.last_n is None else self.last_n
+        if last_n is not None and last_n >= 0:
+            pasts = [_last(past, last_n) for past in pasts]
+        return counts(pasts, logits)
+
+
+def _last(past: Tensor, n: int) -> Tensor:
+    """The ``n`` latest tokens of a history, or all if it has fewer."""
+    start = max(len(past) - n, 0)
+    return past[start:]
+
+
+def _dry(z: Tensor, p: Pipeline, at: _Position) -> Tensor:
+    return penalties._dry(
+        z,
+        at.everything,
+        multiplier=float(p.dry),
+        base=float(p.dry_base),
+        allowed_length=int(p.dry_allowed_length),
+        last_n=int(p.dry_last_n),
+        breakers=frozenset(p.dry_breakers),
+    )
+
+
+def _xtc(z: Tensor, p: Pipeline, at: _Position) -> Tensor:
+    require(at.u is not None, "u", "a uniform draw in [0, 1) for xtc", at.u)
+    assert at.u is not None
+    return transforms._xtc(z, float(p.xtc), float(p.xtc_threshold), at.u, at.rules.xtc_ties)
+
+
+def _repetition_penalty(z: Tensor, p: Pipeline, at: _Position) -> Tensor:
+    said = at.said("repetition_penalty", z)
+    return penalties._repetition_penalty(z, said, float(p.repetition_penalty))
+
+
+def _frequency_penalty(z: Tensor, p: Pipeline, at: _Position) -> Tensor:
+    said = at.said("frequency_penalty", z)
+    return penalties._frequency_penalty(z, said, float(p.frequency_penalty))
+
+
+def _presence_penalty(z: Tensor, p: Pipeline, at: _Position) -> Tensor:
+    said = at.said("presence_penalty", z)
+    return penalties._presence_penalty(z, said, float(p.presence_penalty))
+
+
+# How each setting of a pipeline ``p`` changes the logits ``z``, (..., V), at a position.
+_APPLY: dict[str, Callable[[Tensor, Pipeline, _Position], Tensor]] = {
+    "temperature": lambda z, p, at: transforms._temperature(z, float(p.temperature)),
+    "top_k": lambda z, p, at: transforms._top_k(z, int(p.top_k), at.rules.ties),
+    "top_p": lambda z, p, at: transforms._top_p(z, float(p.top_p)),
+    "min_p": lambda z, p, at: transforms._min_p(z, float(p.min_p)),
+    "typical_p": lambda z, p, at: transforms._typical_p(z, float(p.typical_p), at.rules.ties),
+    "top_n_sigma": lambda z, p, at: transforms._top_n_sigma(z, float(p.top_n_sigma)),
+    "xtc": _xtc,
+    "repetition_penalty": _repetition_penalty,
+    "frequency_penalty": _frequency_penalty,
+    "presence_penalty": _presence_penalty,
+    "no_repeat_ngram": lambda z, p, at: penalties._no_repeat_ngram(
+        z, at.everything, int(p.no_repeat_ngram)
+    ),
+    "dry": _dry,
+    "ban": lambda z, p, at: penalties._ban(z, p.ban),
+    "logit_bias": lambda z, p, at: penalties._logit_bias(z, p.logit_bias or {}),
 }
-
-
-def _joined(prompt: list[Tensor], output: list[Tensor]) -> list[Tensor]:
-    return [torch.cat(pair) for pair in zip(prompt, output, strict=True)]
