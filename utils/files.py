@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -12,17 +13,27 @@ from typing import IO, Any
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file to write to, which takes the name ``path`` once the block has ended without an error.
+    """A binary file to write to, which takes the name ``path`` once the block ends without error.
 
-    Until then the bytes lie beside it under a name of their own, so two processes never share a part.
-    Raises ``OSError`` in one line when it cannot be written; a file that stood there before stays.
+    Until then the bytes lie beside it under a name of their own, so two processes never share a
+    part, and whoever reads ``path`` sees the old file or the new one. Folders that are missing are
+    made. Raises ``OSError`` in one line when it cannot be written; a file that stood there before
+    stays.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with replacing(folder / "loss.txt") as file:
+    ...     _ = file.write(b"2.5")
+    ...     (folder / "loss.txt").exists()
+    False
+    >>> (folder / "loss.txt").read_text()
+    '2.5'
     """
-    part: Path | None = None
+    part: Path | None = None  # the file to remove if it does not become ``path``
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Python's own file, so that a full disk is an OSError at any byte.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
         part = Path(name)
+        # Python's own file rather than a library's, so that a full disk is an OSError at any byte.
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -31,10 +42,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         os.replace(part, path)
         part = None
     except OSError as error:
-        kept = " (the previous file is untouched)" if path.is_file() else ""
-        blocking = next((parent for parent in path.parents if parent.is_file()), None)
-        reason = error if blocking is None else f"{blocking} is no folder"
-        raise OSError(f"could not write {path.name}{kept}: {reason}") from None
+        raise OSError(_not_written(path, error)) from None
     finally:
         if part is not None:
             with contextlib.suppress(OSError):
@@ -42,7 +50,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_whole(path: Path, *parts: Any) -> None:
-    """Write bytes (or other buffers), one after the other, to a file that appears whole or not at all.
+    """Write bytes (or other buffers), one after the other, to a file that appears whole or not.
 
     Raises ``OSError`` in one line when it cannot be written; a file that stood there before stays.
     """
@@ -56,8 +64,21 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, text.encode("utf-8"))
 
 
+def _not_written(path: Path, error: OSError) -> str:
+    """What to say of a file that could not be written."""
+    kept = " (the previous file is untouched)" if path.is_file() else ""
+    for folder in path.parents:
+        if folder.is_file():  # the system's own words would not name the one that is in the way
+            return f"could not write {path.name}{kept}: {folder} is no folder"
+    return f"could not write {path.name}{kept}: {error}"
+
+
+_UMASK_LOCK = threading.Lock()  # two threads at once could leave the mask at 0
+
+
 def _umask() -> int:
     """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
+    with _UMASK_LOCK:
+        mask = os.umask(0)
+        os.umask(mask)
     return mask

@@ -11,6 +11,11 @@ from utils.files import write_whole
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file that appears whole or not at all. Raises as `write_whole`."""
+    """Write a safetensors file that appears whole or not at all.
+
+    metadata: texts for the file's header. Raises ``OSError`` in one line when it cannot be written;
+    a file that stood there before stays.
+    """
+    # safetensors takes only tensors that lie in one piece; parameters come with their gradient.
     plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     write_whole(path, save(plain, metadata))

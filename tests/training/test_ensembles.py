@@ -1,4 +1,4 @@
-"""utils.training.ensembles: each network of a sweep is the one that a plain loop would have trained."""
+"""utils.training.ensembles: each network of a sweep is the one that a plain loop trains."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from utils.runtime import generator
 from utils.training.ensembles.batch import initial_parameters, n_parameters
 from utils.training.ensembles.sweep import Sweep, buckets, train_sweep
 
@@ -17,14 +18,11 @@ WIDTHS, SEEDS, FEATURES, CLASSES, STEPS, LR = [1, 3, 8, 33], [0, 5], 7, 4, 50, 0
 
 
 def examples(n: int, n_seeds: int, seed: int = 0):
-    """Noise with a class signal: (n_seeds, n, 7) inputs of mean squared norm about 1 and labels 0..3."""
-    rng = np.random.default_rng(seed)
+    """Noise with a class signal: inputs (n_seeds, n, 7) of mean squared norm 1, labels 0..3."""
+    rng = generator(seed)
     X = rng.standard_normal((n_seeds, n, FEATURES)) / math.sqrt(FEATURES)
-    return X, np.where(
-        rng.random((n_seeds, n)) < 0.3,
-        rng.integers(0, CLASSES, (n_seeds, n)),
-        X.argmax(-1) % CLASSES,
-    )
+    noisy = rng.random((n_seeds, n)) < 0.3
+    return X, np.where(noisy, rng.integers(0, CLASSES, (n_seeds, n)), X.argmax(-1) % CLASSES)
 
 
 TRAIN, TEST = examples(40, 2), examples(60, 2, seed=1)
@@ -148,7 +146,8 @@ def test_evaluation_steps_make_an_axis_and_change_nothing():
 
 
 def test_the_start_depends_on_width_and_seed_alone():
-    a, b = (initial_parameters(5, 2, FEATURES, CLASSES) for _ in "ab")
+    a = initial_parameters(5, 2, FEATURES, CLASSES)
+    b = initial_parameters(5, 2, FEATURES, CLASSES)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a["W1"], initial_parameters(5, 3, FEATURES, CLASSES)["W1"])
     quiet = initial_parameters(5, 2, FEATURES, CLASSES, w2_scale=0.1)
@@ -238,11 +237,13 @@ def test_a_bad_setting_is_one_clear_line(changed, message):
     [
         (
             {"X_train": np.zeros(40)},
-            r"^X_train must be an array \(n, d\) or \(n_seeds, n, d\), got an array of shape \(40,\)$",
+            r"^X_train must be an array \(n, d\) or \(n_seeds, n, d\), "
+            r"got an array of shape \(40,\)$",
         ),
         (
             {"X_train": np.zeros((3, 40, 7))},
-            r"^X_train must be an array of 2 data sets, one a seed, got an array of shape \(3, 40, 7\)$",
+            r"^X_train must be an array of 2 data sets, one a seed, "
+            r"got an array of shape \(3, 40, 7\)$",
         ),
         ({"X_train": BAD}, r"^X_train must be finite everywhere, got .*nan.*$"),
         (

@@ -1,8 +1,8 @@
 """Books to tokens: read the corpus, split it by author, train a tokenizer, keep tokens on disk.
 
-A corpus is a JSON-lines file (plain, ``.gz`` or ``.xz``), one book a line, with ``split`` ("train" or
-"validation"), ``author``, ``title``, ``year`` and ``text``. Tokens lie in ``.npy`` files that are
-memory-mapped, so a corpus larger than memory trains as well.
+A corpus is a JSON-lines file (plain, ``.gz`` or ``.xz``), one book per line, with ``split``
+("train" or "validation"), ``author``, ``title``, ``year`` and ``text``. Tokens lie in ``.npy``
+files that are memory-mapped, so a corpus larger than memory trains as well.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from utils.validate import choice, integer, require
 
 END = "<|endoftext|>"  # id 0: stands between two books, and is where a sample may begin
 
+# What the readers of compressed files and of UTF-8 raise for damaged bytes.
+DAMAGED = (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError)
+
 
 @dataclass(frozen=True)
 class Book:
@@ -40,7 +43,8 @@ class Book:
     def __post_init__(self) -> None:
         choice("split", self.split, ("train", "validation"))
         for name in ("author", "title", "text"):
-            require(isinstance(getattr(self, name), str), name, "a text", getattr(self, name))
+            value = getattr(self, name)
+            require(isinstance(value, str), name, "a text", value)
         if self.year is not None:
             integer("year", self.year)
 
@@ -55,22 +59,24 @@ def read_books(path: str | Path) -> list[Book]:
     books = []
     try:
         with opener(path, "rt", encoding="utf-8") as file:
-            for i, line in enumerate(file, 1):
+            for i, line in enumerate(file, start=1):
                 books.append(_book(line, f"line {i} of {path.name}"))
-    except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+    except DAMAGED as error:
         raise ValueError(f"{path.name} is not a readable corpus: {error}") from None
     require(len(books) > 0, "path", "a corpus with at least one book", path.name)
     return books
 
 
 def _book(line: str, where: str) -> Book:
+    """The book of one line. Raises ``ValueError`` that says ``where`` the line stands."""
     try:
         row = json.loads(line)
         book = Book(row["split"], row["author"], row["title"], row.get("year"), row["text"])
         book.text.encode()  # JSON can spell half a character, which no tokenizer takes
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"{where} is not a book: {reason}") from None
+    except KeyError as error:
+        raise ValueError(f"{where} is not a book: it lacks {error}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{where} is not a book: {error}") from None
     return book
 
 
@@ -78,32 +84,53 @@ def halves(books: Iterable[Book]) -> tuple[list[Book], list[Book]]:
     """Split the training books in two halves of about equal size that share no author.
 
     By author rather than by book, because a collection repeats stories that also stand alone.
-    The largest author comes first, each goes to the half that is smaller so far: nothing is left to chance.
+    The largest author comes first, each goes to the half that is smaller so far: nothing is left
+    to chance.
+
+    >>> lengths = {"Austen": 5, "Poe": 4, "Shelley": 3}
+    >>> books = [Book("train", author, "", None, "x" * n) for author, n in lengths.items()]
+    >>> first, second = halves(books)
+    >>> [book.author for book in first], [book.author for book in second]
+    (['Austen'], ['Poe', 'Shelley'])
     """
     by_author: dict[str, list[Book]] = {}
     for book in books:
         if book.split == "train":
             by_author.setdefault(book.author, []).append(book)
-    size = {author: sum(len(b.text) for b in works) for author, works in by_author.items()}
-    parts: tuple[list[Book], list[Book]] = ([], [])
-    totals = [0, 0]
-    for author in sorted(by_author, key=lambda a: (-size[a], a)):
-        half = int(totals[1] < totals[0])
-        parts[half].extend(by_author[author])
-        totals[half] += size[author]
-    return parts
+    size = {}  # characters of each author
+    for author, works in by_author.items():
+        size[author] = sum(len(book.text) for book in works)
+    largest_first = sorted(by_author, key=lambda author: (-size[author], author))
+
+    first: list[Book] = []
+    second: list[Book] = []
+    size_first = 0
+    size_second = 0
+    for author in largest_first:
+        if size_first <= size_second:
+            first.extend(by_author[author])
+            size_first += size[author]
+        else:
+            second.extend(by_author[author])
+            size_second += size[author]
+    return first, second
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Byte-level BPE (Sennrich et al. 2016; Radford et al. 2019): 256 bytes and ``END``, then merges.
+    """Train byte-level BPE (Sennrich et al. 2016; Radford et al. 2019) on ``texts``.
 
-    Every string can be encoded, and decoding returns it exactly.
+    The vocabulary is ``END`` and the 256 bytes, then merges. Every string can be encoded, and
+    decoding returns it exactly. Raises ``ValueError`` for a ``vocab_size`` below 257.
+
+    >>> tokenizer = train_tokenizer(["to be or not to be"], vocab_size=260)  # room for 3 merges
+    >>> tokenizer.encode("to be").tokens  # Ġ stands for a space
+    ['to', 'Ġbe']
     """
     integer("vocab_size", vocab_size, 257)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()  # one character for each of the 256 bytes
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
     )
@@ -114,20 +141,23 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 def end_id(tokenizer: Tokenizer) -> int:
     """The id of ``END``. Raises ``ValueError`` for a tokenizer that does not know it."""
     found = tokenizer.token_to_id(END)
-    require(
-        found is not None,
-        "tokenizer",
-        f"one that knows {END}",
-        f"{tokenizer.get_vocab_size()} tokens",
-    )
+    if found is None:
+        known = f"{tokenizer.get_vocab_size()} tokens"
+        raise ValueError(f"tokenizer must be one that knows {END}, got {known!r}")
     return found
 
 
 def encode_books(tokenizer: Tokenizer, books: Iterable[Book]) -> np.ndarray:
-    """``END`` and the tokens of each book, one after the other: (n_tokens,), uint16 where the ids fit it."""
+    """``END`` and the tokens of each book, one after the other: (n_tokens,).
+
+    The ids are uint16 where they fit, otherwise uint32. Raises ``ValueError`` without a book.
+    """
     dtype = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
     end = end_id(tokenizer)
-    parts = [np.array([end, *tokenizer.encode(book.text).ids], dtype=dtype) for book in books]
+    parts = []
+    for book in books:
+        ids = [end, *tokenizer.encode(book.text).ids]
+        parts.append(np.array(ids, dtype=dtype))
     require(len(parts) > 0, "books", "at least one book", 0)
     return np.concatenate(parts)
 
@@ -136,36 +166,52 @@ def checked_tokens(name: str, tokens: Any, vocab_size: int | None = None) -> np.
     """``tokens`` as an array (n_tokens,) of whole numbers below ``vocab_size``, without a copy.
 
     Raises ``ValueError`` for anything else, so that no fraction is cut off on the way to an id.
+
+    >>> checked_tokens("tokens", [2, 0, 7], vocab_size=8)
+    array([2, 0, 7])
+    >>> checked_tokens("tokens", [2, 0, 8], vocab_size=8)
+    Traceback (most recent call last):
+        ...
+    ValueError: tokens must be in [0, 7], got 8
     """
     found = np.asarray(tokens)
-    whole = found.ndim == 1 and (found.dtype.kind in "ui" or found.size == 0)
+    is_whole = found.dtype.kind in "ui" or found.size == 0  # an empty list is an array of floats
     kind = f"an array of {found.dtype} in {found.ndim} dimensions"
-    require(whole, name, "whole numbers in one dimension", kind)
+    require(is_whole and found.ndim == 1, name, "whole numbers in one dimension", kind)
     if vocab_size is not None and found.size:
-        low, high = int(found.min()), int(found.max())
-        require(
-            low >= 0 and high < vocab_size,
-            name,
-            f"in [0, {vocab_size - 1}]",
-            low if low < 0 else high,
-        )
+        allowed = f"in [0, {vocab_size - 1}]"
+        smallest = int(found.min())
+        largest = int(found.max())
+        require(smallest >= 0, name, allowed, smallest)
+        require(largest < vocab_size, name, allowed, largest)
     return found
 
 
 def tokens_digest(tokens: np.ndarray) -> str:
-    """A digest of the ids, whatever their type: a checkpoint keeps it, so that no other text continues it."""
+    """A digest of the ids, whatever their type.
+
+    A checkpoint keeps it, so that no other text continues the run.
+    """
     digest = hashlib.sha256()
-    for i in range(0, len(tokens), 2**22):  # in parts, for a file that is larger than memory
-        digest.update(np.ascontiguousarray(tokens[i : i + 2**22], dtype="<u4"))
+    part_length = 2**22  # in parts, for a file that is larger than memory
+    for start in range(0, len(tokens), part_length):
+        part = np.ascontiguousarray(tokens[start : start + part_length], dtype="<u4")
+        digest.update(part.data)
     return digest.hexdigest()
 
 
 def windows_in(name: str, tokens: np.ndarray, context_length: int) -> int:
-    """How many windows of ``context_length`` tokens have a token after each. Raises if there is none."""
-    windows = (len(tokens) - 1) // integer("context_length", context_length, 1)
-    require(
-        windows > 0, name, f"at least context_length + 1 = {context_length + 1} tokens", len(tokens)
-    )
+    """How many windows of ``context_length`` tokens have a token after each.
+
+    Raises ``ValueError`` if there is none.
+
+    >>> windows_in("tokens", np.arange(10), context_length=3)
+    3
+    """
+    context_length = integer("context_length", context_length, 1)
+    windows = (len(tokens) - 1) // context_length
+    needed = f"at least context_length + 1 = {context_length + 1} tokens"
+    require(windows > 0, name, needed, len(tokens))
     return windows
 
 
@@ -174,28 +220,29 @@ def write_tokens(path: str | Path, tokens: np.ndarray) -> Path:
 
     Raises ``OSError`` in one line when it cannot be written; a file that stood there before stays.
     """
-    path, tokens = Path(path), np.ascontiguousarray(checked_tokens("tokens", tokens))
-    header = io.BytesIO()  # np.save would lose the error of its last flush on a full disk
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(tokens))
-    write_whole(path, header.getvalue(), memoryview(tokens))
+    path = Path(path)
+    tokens = np.ascontiguousarray(checked_tokens("tokens", tokens))
+    # The bytes that np.save would write; it would lose the error of its last flush on a full disk.
+    header = io.BytesIO()
+    fields = np.lib.format.header_data_from_array_1_0(tokens)
+    np.lib.format.write_array_header_1_0(header, fields)
+    write_whole(path, header.getvalue(), tokens.data)
     return path
 
 
 def open_tokens(path: str | Path) -> np.ndarray:
     """Map a token file without reading it: (n_tokens,) read-only.
 
-    Raises ``FileNotFoundError``, or ``ValueError`` in one line for a file that is damaged or of another kind.
+    Raises ``FileNotFoundError``, or ``ValueError`` in one line for a file that is damaged or of
+    another kind.
     """
     path = Path(path)
     try:
         tokens = np.lib.format.open_memmap(path, mode="r")
     except OSError:
         raise
-    except (
-        Exception
-    ):  # whatever NumPy's parser of headers raises; its words advise to unpickle the file
-        raise ValueError(
-            f"{path.name} is not a readable token file: it is cut off or of another kind"
-        ) from None
+    except Exception:  # whatever NumPy's parser raises; its words advise to unpickle the file
+        reason = "it is cut off or of another kind"
+        raise ValueError(f"{path.name} is not a readable token file: {reason}") from None
     checked_tokens(path.name, tokens)
     return tokens

@@ -2,7 +2,7 @@
 
 from utils.lazy import exports
 
-__getattr__, __all__ = exports(
+__getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "loop": ["batch", "evaluate", "train"],

@@ -1,14 +1,14 @@
 """Checkpoints: weights, optimizer and counters in one safetensors file, replaced in one go.
 
-The counters travel as JSON in the file's header, so that nothing can tear: a kill during a save leaves the
-old file whole. No pickle is written or read.
+The counters travel as JSON in the file's header, so that nothing can tear: a kill during a save
+leaves the old file whole. No pickle is written or read.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,105 +17,151 @@ from utils.tensors import write_tensors
 
 KEY = "course_checkpoint"  # the entry of the header that says the file is ours
 COUNTERS = ("fixed", "state", "scaler")
-MOMENTS = (
-    "optimizer/step",
-    "optimizer/exp_avg",
-    "optimizer/exp_avg_sq",
-)  # what AdamW keeps of a parameter
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each parameter
+
+# How safetensors names the types that a parameter may have.
 TYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
 def save_checkpoint(
-    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, counters: Any
+    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, counters: dict[str, Any]
 ) -> None:
-    """Store weights, optimizer moments and ``counters`` (JSON). Raises as `write_whole`."""
+    """Store weights, optimizer moments and ``counters`` (JSON) in one file.
+
+    A parameter ``w`` lies under the name model/w, AdamW's moments under optimizer/step/w and so on.
+    Raises ``OSError`` in one line when the file cannot be written; one that stood there stays.
+    """
     tensors = {}
     for name, p in model.named_parameters():
         tensors[f"model/{name}"] = p
-        for key, value in optimizer.state[p].items():
-            tensors[f"optimizer/{key}/{name}"] = value
+        for moment, value in optimizer.state[p].items():
+            tensors[f"optimizer/{moment}/{name}"] = value
     write_tensors(path, tensors, {KEY: json.dumps(counters)})
 
 
 def read_counters(path: Path) -> dict[str, Any]:
-    """The counters of a checkpoint: "fixed", "state" and "scaler", each a dictionary.
+    """Return the counters of a checkpoint: "fixed", "state" and "scaler", each a dictionary.
 
-    Raises ``ValueError`` in one line for a corrupt or foreign file.
+    Raises ``ValueError`` in one line for a damaged or foreign file.
     """
     try:
         with safe_open(path, "pt") as file:
-            header = (file.metadata() or {}).get(KEY)
+            header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} is not a readable checkpoint: {error}") from None
-    if header is None:
+    if KEY not in header:
         raise ValueError(f"{path.name} is a safetensors file, but no checkpoint of this course")
+
     try:
-        counters = json.loads(header)
+        counters = json.loads(header[KEY])
     except (ValueError, RecursionError):
         counters = None
-    parts = [counters.get(key) for key in COUNTERS] if isinstance(counters, dict) else [None]
-    if not all(isinstance(part, dict) for part in parts):
+    if not _are_counters(counters):
         raise ValueError(f"{path.name} is not a readable checkpoint: its counters are damaged")
     return counters
-
-
-def _wanted(
-    model: torch.nn.Module, kinds: tuple[str, ...]
-) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and type of every tensor that a checkpoint of ``model`` holds, by its name in the file."""
-    wanted = {}
-    for name, p in model.named_parameters():
-        for kind in kinds:  # the step counts in float32 whatever the weights are
-            like = (
-                ((), "F32")
-                if kind == "optimizer/step"
-                else (tuple(p.shape), TYPES.get(p.dtype, "?"))
-            )
-            wanted[f"{kind}/{name}"] = like
-    return wanted
 
 
 def load_checkpoint(
     path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None
 ) -> dict[str, Any]:
-    """Put a checkpoint's weights into ``model``, AdamW's moments into ``optimizer``; return the counters.
+    """Put a checkpoint's weights into ``model``, AdamW's moments into ``optimizer``.
 
-    Raises ``ValueError`` in one line, before anything is copied, for a corrupt or foreign file, or one of
-    another model.
+    Returns the counters. Raises ``ValueError`` in one line, before anything is copied, for a file
+    that is damaged, foreign or of another model.
     """
     counters = read_counters(path)
     with safe_open(path, "pt") as file:
-        names = set(file.keys())
-        # The optimizer has nothing before its first step, and loss scaling may have skipped every step.
-        moments = any(name.startswith("optimizer/") for name in names)
-        moments = moments or (counters["state"].get("step") != 0 and not counters["scaler"])
-        kinds = ("model", *MOMENTS) if optimizer is not None and moments else ("model",)
-        wanted = _wanted(model, kinds)
-        for key, (shape, dtype) in wanted.items():
-            held = file.get_slice(key) if key in names else None
-            found = None if held is None else (tuple(held.get_shape()), held.get_dtype())
-            if found != (
-                shape,
-                dtype,
-            ):  # a fused optimizer would write beyond a moment that is too small
-                here, says = shape, "lacks it"
-                if found:
-                    i = int(
-                        found[0] == shape
-                    )  # name the shape, or the type where the shape is right
-                    here, says = (shape, dtype)[i], f"holds {found[i]}"
-                name = key.removeprefix("model/")
-                raise ValueError(
-                    f"{path.name} is of another model: {name} is {here} here, the file {says}"
-                )
-        mine = ("model/",) if optimizer is None else ("model/", "optimizer/")
-        if extra := sorted(name for name in names - set(wanted) if name.startswith(mine)):
-            raise ValueError(f"{path.name} is of another model: it also holds {extra[0]}")
+        held = {name: _layout_in(file, name) for name in file.keys()}  # noqa: SIM118, no dictionary
+        moments = MOMENTS if optimizer is not None and _has_moments(held, counters) else ()
+
+        # Compare everything first, so that a file which does not fit changes nothing.
+        expected = _expected_layouts(model, moments)
+        _require_same(path, held, expected)
+        _require_no_more(path, held, expected, with_optimizer=optimizer is not None)
+
         for name, p in model.named_parameters():
             with torch.no_grad():
                 p.copy_(file.get_tensor(f"model/{name}"))
-            for kind in kinds[1:]:
-                slot = kind.removeprefix("optimizer/")
-                place = "cpu" if slot == "step" and not p.is_cuda else p.device
-                optimizer.state[p][slot] = file.get_tensor(f"{kind}/{name}").to(place, copy=True)
+            if optimizer is None:
+                continue
+            for moment in moments:
+                value = file.get_tensor(f"optimizer/{moment}/{name}")
+                # AdamW counts its steps on the CPU unless the parameter is on a CUDA device.
+                on_cpu = moment == "step" and not p.is_cuda
+                device = torch.device("cpu") if on_cpu else p.device
+                optimizer.state[p][moment] = value.to(device, copy=True)
     return counters
+
+
+def _are_counters(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether ``value`` is a dictionary that holds each of ``COUNTERS`` as a dictionary."""
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(value.get(key), dict) for key in COUNTERS)
+
+
+class Layout(NamedTuple):
+    """Shape and type of a tensor in a file."""
+
+    shape: tuple[int, ...]
+    dtype: str  # as safetensors names it, such as "F32"
+
+
+def _layout_in(file: Any, name: str) -> Layout:
+    """What an open safetensors file says of one of its tensors, without reading it."""
+    tensor = file.get_slice(name)
+    return Layout(tuple(tensor.get_shape()), tensor.get_dtype())
+
+
+def _has_moments(held: dict[str, Layout], counters: dict[str, Any]) -> bool:
+    """Whether a checkpoint holds the optimizer's moments, or at least should.
+
+    The optimizer has none before its first step, and loss scaling, which "scaler" tells of, may
+    have skipped every step so far.
+    """
+    if any(name.startswith("optimizer/") for name in held):
+        return True
+    has_stepped = counters["state"].get("step") != 0
+    return has_stepped and not counters["scaler"]
+
+
+def _expected_layouts(model: torch.nn.Module, moments: tuple[str, ...]) -> dict[str, Layout]:
+    """The layout of every tensor that a checkpoint of ``model`` holds, by its name in the file."""
+    expected = {}
+    for name, p in model.named_parameters():
+        layout = Layout(tuple(p.shape), TYPES.get(p.dtype, "?"))
+        expected[f"model/{name}"] = layout
+        for moment in moments:
+            # The moments look like their parameter; the step is one number, always in float32.
+            is_step = moment == "step"
+            expected[f"optimizer/{moment}/{name}"] = Layout((), "F32") if is_step else layout
+    return expected
+
+
+def _require_same(path: Path, held: dict[str, Layout], expected: dict[str, Layout]) -> None:
+    """Raise ``ValueError`` for the first expected tensor that is missing or laid out differently.
+
+    Without this, a fused optimizer would write beyond the end of a moment that is too small.
+    """
+    for name, here in expected.items():
+        found = held.get(name)
+        if found == here:
+            continue
+        if found is None:
+            difference = f"{here.shape} here, the file lacks it"
+        elif found.shape != here.shape:
+            difference = f"{here.shape} here, the file holds {found.shape}"
+        else:
+            difference = f"{here.dtype} here, the file holds {found.dtype}"
+        shown = name.removeprefix("model/")
+        raise ValueError(f"{path.name} is of another model: {shown} is {difference}")
+
+
+def _require_no_more(
+    path: Path, held: dict[str, Layout], expected: dict[str, Layout], *, with_optimizer: bool
+) -> None:
+    """Raise ``ValueError`` for a tensor in the file that would be left over."""
+    ours = ("model/", "optimizer/") if with_optimizer else ("model/",)
+    for name in sorted(held.keys() - expected.keys()):
+        if name.startswith(ours):
+            raise ValueError(f"{path.name} is of another model: it also holds {name}")
