@@ -1,22 +1,22 @@
 """Measure a trained course model, and store it with a model card.
 
-    python -m experiments.course_gpt.card --corpus classic_books.jsonl.xz --work run/ --name course_gpt
+    python -m experiments.course_gpt.card --corpus classic_books.jsonl.xz --work run/
 
-writes ``records/course_gpt/``: weights in float16 and ``config.json`` as ``transformers`` keeps them, the
-tokenizer, ``card.json`` with every number, and ``README.md`` made from it. What is measured is the stored
-float16 model. No number in a card is typed.
+writes ``records/course_gpt/``: weights in float16 and ``config.json`` as ``transformers`` keeps
+them, the tokenizer, ``card.json`` with every number, and ``README.md`` made from it. What is
+measured is the stored float16 model. No number in a card is typed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,53 +27,125 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from experiments.course_gpt.readme import readme
-from experiments.course_gpt.train import RECIPES, prepared
+from experiments.course_gpt.train import RECIPES, baselines_file, prepared, words_file
+from experiments.settings import one_line_errors, parser
 from utils.data.books import Book, checked_tokens, halves, open_tokens, read_books, tokens_digest
-from utils.files import write_whole
+from utils.files import write_text
 from utils.models import ngram
 from utils.models.budget import matmul_flops_per_token
 from utils.models.course import load
 from utils.models.gpt import GPT, KVCache
 from utils.models.interop import save_pretrained
 from utils.records import write_json
-from utils.runtime import repo_root
-from utils.sampling import passages
+from utils.runtime import generator, repo_root
+from utils.sampling import measures
 from utils.training.checkpoints import load_checkpoint
 from utils.training.config import TrainState
 from utils.training.loop import evaluate
 from utils.validate import integer, require
 
-PROMPT, SAMPLES, SUBSET = (
-    32,
-    32,
-    128,
-)  # tokens of a prompt; texts a temperature; windows of the quick measure
+PROMPT = 32  # tokens of a prompt
+SAMPLES = 32  # texts per temperature
+SUBSET = 128  # windows of the quick measure of the loss
 TEMPERATURES = (0.8, 1.0)
+BASELINES = ("unigram", "bigram", "trigram", "4-gram")  # of order 1, 2, 3, 4
+STORED = ("model.safetensors", "config.json", "tokenizer.json", "README.md", "card.json")
+
+
+# ---- what is measured on -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Material:
+    """The corpus as one model sees it, and the model that was trained on it."""
+
+    model: GPT  # with the checkpoint's weights, in float32
+    fixed: dict[str, Any]  # what the checkpoint says of the architecture and the settings
+    state: dict[str, Any]  # how far the training came
+    own: list[Book]  # the model's half of the training books
+    trained: list[Book]  # both halves
+    held_out: list[Book]
+    tokens: np.ndarray  # of the model's own books, (n_tokens,)
+    validation: np.ndarray  # tokens of the held-out books, (n_validation,)
+    sha256: str  # of the corpus file
+
+
+def read_material(name: str, corpus: Path, work: Path) -> Material:
+    """Read what ``work`` holds of the model ``name``.
+
+    Raises ``ValueError`` where corpus, tokens and checkpoint do not belong together, ``OSError``
+    for a missing file.
+    """
+    sha256 = prepared(corpus, work)
+    allowed = "a folder prepared by experiments.course_gpt.train"
+    require(sha256 is not None, "work", allowed, str(work))
+    assert sha256 is not None
+
+    # The text: books, and the tokens that training made of them.
+    recipe = RECIPES[name]
+    books = read_books(corpus)
+    tokens = open_tokens(work / f"{name}.npy")
+    validation = open_tokens(work / "validation.npy")
+    checked_tokens(name, tokens, recipe.gpt.vocab_size)
+    checked_tokens("validation", validation, recipe.gpt.vocab_size)
+
+    own = halves(books)[recipe.half]
+    dated = any(book.year for book in own)
+    require(dated, "corpus", "one that knows the year of a training book", corpus.name)
+
+    # The model, which must have been trained on these very tokens.
+    model = GPT(recipe.gpt)
+    path = work / f"{name}.safetensors"
+    counters = load_checkpoint(path, model)
+    fixed = counters["fixed"]
+    state = TrainState.stored(path.name, counters["state"])
+    same = fixed.get("model") == asdict(recipe.gpt) and fixed.get("n_tokens") == len(tokens)
+    same = same and fixed.get("tokens", "") in ("", tokens_digest(tokens))
+    allowed = f"a checkpoint of {name} on the tokens of {work}"
+    require(same, path.name, allowed, "another model or other tokens")
+    integer("batch_size", fixed.get("batch_size"), 1)
+
+    return Material(
+        model=model,
+        fixed=fixed,
+        state=asdict(state),
+        own=own,
+        trained=[book for book in books if book.split == "train"],
+        held_out=[book for book in books if book.split == "validation"],
+        tokens=tokens,
+        validation=np.asarray(validation),
+        sha256=sha256,
+    )
+
+
+# ---- measures ------------------------------------------------------------------------------------
 
 
 @torch.no_grad()
 def sample(model: GPT, prompts: Tensor, n: int, temperature: float, seed: int = 0) -> Tensor:
-    """Continue ``prompts`` (B, T) by ``n`` tokens drawn at ``temperature``; returns the (B, n) new ones."""
-    draw, cache, new, out = (
-        torch.Generator().manual_seed(seed),
-        KVCache(model, len(prompts)),
-        prompts,
-        [],
-    )
+    """Continue ``prompts`` (B, T) by ``n`` tokens drawn at ``temperature``: the new ones (B, n)."""
+    draw = generator(seed, "torch")
+    cache = KVCache(model, len(prompts))
+    new = prompts
+    drawn = []
     for _ in range(n):
-        p = torch.softmax(model(new, cache=cache)[:, -1] / temperature, dim=-1)  # (B, V)
-        new = torch.multinomial(p, 1, generator=draw)
-        out.append(new)
-    return torch.cat(out, dim=1)
+        # The cache knows everything before ``new``, so only the latest tokens are run.
+        logits = model(new, cache=cache)[:, -1]  # (B, V)
+        p = torch.softmax(logits / temperature, dim=-1)  # (B, V)
+        new = torch.multinomial(p, 1, generator=draw)  # (B, 1)
+        drawn.append(new)
+    return torch.cat(drawn, dim=1)  # (B, n)
 
 
 def measure_loss(model: GPT, validation: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
-    """Nats a token and bits a byte on all held-out books, and nats a token on `SUBSET` windows of them.
+    """The loss on all held-out books, and on `SUBSET` windows of them.
 
-    sizes: bytes of each token id. Windows do not overlap, so a token sees half a context on average.
+    validation: token ids (n_validation,). sizes: bytes of each token id (V,). Windows do not
+    overlap, so a token sees half a context on average.
     """
     T = model.config.context_length
-    scored = validation[1 : (len(validation) - 1) // T * T + 1]  # what the windows predict
+    n_scored = (len(validation) - 1) // T * T  # whole windows, each of which predicts T tokens
+    scored = validation[1 : n_scored + 1]
     nats = evaluate(model, validation)
     n_bytes = int(sizes[scored].sum())
     return {
@@ -90,10 +162,12 @@ def measure_loss(model: GPT, validation: np.ndarray, sizes: np.ndarray) -> dict[
 def measure_baselines(
     tokens: np.ndarray, validation: np.ndarray, sizes: np.ndarray, text: str
 ) -> dict[str, Any]:
-    """n-gram models of the same training tokens, on the same held-out tokens, and ``xz``."""
-    V, n_bytes, result = len(sizes), int(sizes[validation].sum()), {}
-    for order, name in ((1, "unigram"), (2, "bigram"), (3, "trigram"), (4, "4-gram")):
-        nats = ngram.KneserNey(tokens, order, V).nats(validation)
+    """n-gram models of the training tokens, on the held-out ones, and ``xz`` on ``text``."""
+    vocab_size = len(sizes)
+    n_bytes = int(sizes[validation].sum())
+    result: dict[str, Any] = {}
+    for order, name in enumerate(BASELINES, 1):
+        nats = ngram.KneserNey(tokens, order, vocab_size).nats(validation)  # (n_validation,)
         bits = ngram.bits_per_byte(float(nats.sum()), n_bytes)
         result[name] = {"nats_per_token": float(nats.mean()), "bits_per_byte": bits}
     result["xz -9e"] = {"nats_per_token": None, "bits_per_byte": ngram.xz_bits_per_byte(text)}
@@ -103,33 +177,139 @@ def measure_baselines(
 def measure_samples(
     model: GPT, tokenizer: Tokenizer, validation: np.ndarray, known: set[str]
 ) -> dict[str, Any]:
-    """Real words and repeated 4-grams of continuations, beside the held-out text's own continuation."""
+    """Real words and repeated 4-grams of the model's continuations and of the books' own.
+
+    known: the words that count as real.
+    """
     T = model.config.context_length
     starts = np.linspace(0, len(validation) - T - 1, SAMPLES).astype(int)
-    windows = np.stack([validation[s : s + T] for s in starts]).astype(np.int64)  # (SAMPLES, T)
-    texts = {"held-out text": windows[:, PROMPT:]}
-    for t in TEMPERATURES:
-        texts[f"T = {t:g}"] = sample(
-            model, torch.from_numpy(windows[:, :PROMPT]), T - PROMPT, t
-        ).numpy()
+    windows = np.stack([validation[start : start + T] for start in starts]).astype(np.int64)
+    prompts = windows[:, :PROMPT]  # (SAMPLES, PROMPT)
+    continuations = {"held-out text": windows[:, PROMPT:]}  # (SAMPLES, T - PROMPT) each
+    for temperature in TEMPERATURES:
+        drawn = sample(model, torch.from_numpy(prompts), T - PROMPT, temperature)
+        continuations[f"T = {temperature:g}"] = drawn.numpy()
+
+    shown = SAMPLES // 2  # the example in the middle of the list
     result = {}
-    for name, ids in texts.items():
-        decoded = [tokenizer.decode(row.tolist()) for row in ids]
+    for name, ids in continuations.items():
+        texts = [tokenizer.decode(row.tolist()) for row in ids]
         result[name] = {
-            "real_word_rate": passages.real_word_rate(decoded, known),
-            "repeated_4gram_rate": passages.repeated_ngram_rate(ids.tolist()),
-            "example_prompt": tokenizer.decode(windows[SAMPLES // 2, :PROMPT].tolist()),
-            "example": decoded[SAMPLES // 2],
+            "real_word_rate": measures.real_word_rate(texts, known),
+            "repeated_4gram_rate": measures.repeated_ngram_rate(ids.tolist()),
+            "example_prompt": tokenizer.decode(prompts[shown].tolist()),
+            "example": texts[shown],
         }
     return result
 
 
+# ---- the card ------------------------------------------------------------------------------------
+
+
+def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "") -> dict[str, Any]:
+    """Store the checkpoint in ``work`` under ``folder``, measure what was stored: the card.
+
+    ``folder`` changes only once everything is measured. Raises ``ValueError`` where corpus, tokens
+    and checkpoint do not belong together, ``OSError`` for a missing or unwritable file.
+    """
+    material = read_material(name, corpus, work)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, and so on the same disk, where a file changes its place in one step.
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{name}.") as place:
+        part = Path(place)
+        save_pretrained(material.model, part, torch.float16)
+        shutil.copyfile(work / "tokenizer.json", part / "tokenizer.json")
+        card = _measured(name, corpus.name, work, material, part, note)
+        write_json(part / "card.json", card)
+        write_text(part / "README.md", readme(card))
+
+        folder.mkdir(exist_ok=True)
+        for file in STORED:
+            os.replace(part / file, folder / file)
+    return card
+
+
+def _measured(
+    name: str, corpus: str, work: Path, material: Material, folder: Path, note: str
+) -> dict[str, Any]:
+    """The card of the weights and tokenizer in ``folder``."""
+    model, tokenizer = load(name, folder)
+    tokens, validation = material.tokens, material.validation
+    sizes = ngram.token_bytes(tokenizer)
+    state = material.state
+
+    def all_words() -> list[str]:
+        return sorted(measures.vocabulary(book.text for book in material.trained))
+
+    def all_baselines() -> dict[str, Any]:
+        text = "".join(book.text for book in material.held_out)
+        return measure_baselines(np.asarray(tokens), validation, sizes, text)
+
+    known = set(_kept(words_file(work), all_words))
+    return {
+        "name": name,
+        "finished": state["step"] == state["steps"],
+        "parameters": model.num_parameters(),
+        "parameters_without_embeddings": model.num_parameters(embeddings=False),
+        "architecture": material.fixed["model"],
+        "bytes_of_weights": (folder / "model.safetensors").stat().st_size,
+        "training": _of_training(material, note),
+        "evaluation": measure_loss(model, validation, sizes),
+        "baselines": _kept(baselines_file(work, name), all_baselines),
+        "samples": measure_samples(model, tokenizer, validation, known),
+        "sampling": {
+            "prompts": SAMPLES,
+            "prompt_tokens": PROMPT,
+            "new_tokens": model.config.context_length - PROMPT,
+        },
+        "data": _of_data(corpus, material),
+    }
+
+
+def _of_training(material: Material, note: str) -> dict[str, Any]:
+    """How the model was trained: what it saw, how long it took, on what, with which settings."""
+    fixed, state = material.fixed, material.state
+    config = material.model.config
+    seen = state["step"] * fixed["batch_size"] * config.context_length
+    on_gpu = torch.cuda.is_available()
+    elsewhere = ("model", "n_tokens", "tokens", "steps")  # of the checkpoint, told at another place
+    return {
+        "steps": state["step"],
+        "tokens": seen,
+        "epochs": seen / len(material.tokens),
+        "flops": seen * matmul_flops_per_token(config),
+        "minutes": state["seconds"] / 60,
+        "hardware": torch.cuda.get_device_name() if on_gpu else f"CPU ({_cpu()})",
+        "note": note,
+        "decay_from_step": state["decay_start"],
+        "settings": {key: value for key, value in fixed.items() if key not in elsewhere},
+        "torch": torch.__version__,
+        "date": datetime.now(UTC).date().isoformat(),
+        "history": state["history"],
+    }
+
+
+def _of_data(corpus: str, material: Material) -> dict[str, Any]:
+    """Which books the model was trained on and measured on, and under which licence."""
+    youngest = max(book.year for book in material.own if book.year)
+    return {
+        "corpus": corpus,
+        "sha256": material.sha256,
+        "licence": "public domain in the United States; the youngest book of this half appeared in "
+        f"{youngest}",
+        "train_tokens": len(material.tokens),
+        "train_bytes": sum(len(book.text.encode()) for book in material.own),
+        "train_titles": _titles(material.own),
+        "validation_titles": _titles(material.held_out),
+    }
+
+
 def _titles(books: list[Book]) -> list[str]:
-    return [f"{b.author}: {b.title}" for b in books]
+    return [f"{book.author}: {book.title}" for book in books]
 
 
 def _kept(path: Path, compute: Callable[[], Any]) -> Any:
-    """Compute what does not depend on the model once."""
+    """What ``path`` holds, computed once: it does not depend on the model, and takes minutes."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):  # not there yet, or damaged
@@ -138,144 +318,34 @@ def _kept(path: Path, compute: Callable[[], Any]) -> Any:
 
 
 def _cpu() -> str:
+    """The processor's name, where Linux tells it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (s.partition(":")[2].strip() for s in lines if s.startswith("model name")),
-        platform.machine(),
-    )
-
-
-def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "") -> dict[str, Any]:
-    """Store the checkpoint in ``work`` under ``folder``, measure what was stored, and return the card.
-
-    ``folder`` changes only once everything is measured. Raises ``ValueError`` where corpus, tokens and
-    checkpoint do not belong together, ``OSError`` for a missing or unwritable file.
-    """
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        card = _measured(name, corpus, work, part, note)
-        write_json(part / "card.json", card)
-        write_whole(part / "README.md", readme(card).encode())
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in (
-            "model.safetensors",
-            "config.json",
-            "tokenizer.json",
-            "README.md",
-            "card.json",
-        ):
-            os.replace(part / file, folder / file)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return card
-
-
-def _measured(name: str, corpus: Path, work: Path, folder: Path, note: str) -> dict[str, Any]:
-    """Store weights and tokenizer under ``folder``, and measure them."""
-    digest = prepared(corpus, work)
-    require(
-        digest is not None, "work", "a folder prepared by experiments.course_gpt.train", str(work)
-    )
-    recipe, books = RECIPES[name], read_books(corpus)
-    tokens, validation = (open_tokens(work / f"{part}.npy") for part in (name, "validation"))
-    for part, ids in ((name, tokens), ("validation", validation)):
-        checked_tokens(part, ids, recipe.gpt.vocab_size)
-    held_out = [b for b in books if b.split == "validation"]
-    own = halves(books)[recipe.half]
-    years = [b.year for b in own if b.year]
-    require(len(years) > 0, "corpus", "one that knows the year of a training book", corpus.name)
-    model, path = GPT(recipe.gpt), work / f"{name}.safetensors"
-    counters = load_checkpoint(path, model)
-    fixed, state = counters["fixed"], asdict(TrainState.stored(path.name, counters["state"]))
-    same = fixed.get("model") == asdict(recipe.gpt) and fixed.get("n_tokens") == len(tokens)
-    same = same and fixed.get("tokens", "") in ("", tokens_digest(tokens))
-    require(
-        same,
-        path.name,
-        f"a checkpoint of {name} on the tokens of {work}",
-        "another model or other tokens",
-    )
-    integer("batch_size", fixed.get("batch_size"), 1)
-    save_pretrained(model, folder, torch.float16)
-    shutil.copyfile(work / "tokenizer.json", folder / "tokenizer.json")
-    model, tokenizer = load(name, folder)
-
-    validation = np.asarray(validation)
-    sizes = ngram.token_bytes(tokenizer)
-    seen = state["step"] * fixed["batch_size"] * recipe.gpt.context_length
-    trained = [b.text for b in books if b.split == "train"]
-    known = set(_kept(work / "words.json", lambda: sorted(passages.vocabulary(trained))))
-    text = "".join(b.text for b in held_out)
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "name": name,
-        "finished": state["step"] == state["steps"],
-        "parameters": model.num_parameters(),
-        "parameters_without_embeddings": model.num_parameters(embeddings=False),
-        "architecture": fixed["model"],
-        "bytes_of_weights": (folder / "model.safetensors").stat().st_size,
-        "training": {
-            "steps": state["step"],
-            "tokens": seen,
-            "epochs": seen / len(tokens),
-            "flops": seen * matmul_flops_per_token(recipe.gpt),
-            "minutes": state["seconds"] / 60,
-            "hardware": gpu or f"CPU ({_cpu()})",
-            "note": note,
-            "decay_from_step": state["decay_start"],
-            "settings": {
-                k: v for k, v in fixed.items() if k not in ("model", "n_tokens", "tokens", "steps")
-            },
-            "torch": torch.__version__,
-            "date": datetime.now(UTC).date().isoformat(),
-            "history": state["history"],
-        },
-        "evaluation": measure_loss(model, validation, sizes),
-        "baselines": _kept(
-            work / f"{name}-baselines.json",
-            lambda: measure_baselines(np.asarray(tokens), validation, sizes, text),
-        ),
-        "samples": measure_samples(model, tokenizer, validation, known),
-        "sampling": {
-            "prompts": SAMPLES,
-            "prompt_tokens": PROMPT,
-            "new_tokens": recipe.gpt.context_length - PROMPT,
-        },
-        "data": {
-            "corpus": corpus.name,
-            "sha256": digest,
-            "licence": "public domain in the United States; the youngest book of this half appeared in "
-            + str(max(years)),
-            "train_tokens": len(tokens),
-            "train_bytes": sum(len(b.text.encode()) for b in own),
-            "train_titles": _titles(own),
-            "validation_titles": _titles(held_out),
-        },
-    }
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.course_gpt.card", description=__doc__
+    command = parser("experiments.course_gpt.card", __doc__)
+    command.add_argument("--corpus", type=Path, required=True, help="the books it was trained on")
+    command.add_argument(
+        "--work", type=Path, required=True, help="folder that holds the checkpoint"
     )
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder that holds the checkpoint")
-    parser.add_argument("--name", choices=RECIPES, default="course_gpt")
-    parser.add_argument("--out", type=Path, default=repo_root() / "records")
-    parser.add_argument("--note", default="", help="a sentence on the hardware for the card")
-    args = parser.parse_args(arguments)
-    folder = args.out / args.name
-    try:
-        card = make_card(args.name, args.corpus, args.work, folder, args.note)
-    except (ValueError, OSError, MemoryError) as error:
-        parser.error(str(error))
-    e = card["evaluation"]
-    print(
-        f"{args.name}: {e['nats_per_token']:.4f} nats a token, {e['bits_per_byte']:.4f} bits a byte"
+    command.add_argument("--name", choices=RECIPES, default="course_gpt")
+    command.add_argument(
+        "--out", type=Path, default=repo_root() / "records", help="folder of the model's folder"
     )
+    command.add_argument("--note", default="", help="a sentence on the hardware for the card")
+    options = command.parse_args(arguments)
+    with one_line_errors(command):
+        folder = options.out / options.name
+        card = make_card(options.name, options.corpus, options.work, folder, options.note)
+        loss = card["evaluation"]
+        nats, bits = loss["nats_per_token"], loss["bits_per_byte"]
+        print(f"{options.name}: {nats:.4f} nats per token, {bits:.4f} bits per byte")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The README.md of a stored model, made from its card.json: no number in it is typed."""
 
+# The template's lines are the card's: another break would change the stored cards.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import json
@@ -80,52 +83,67 @@ The titles, also of the held-out books, are listed in `card.json`.
 """
 
 
+FINISHED = "The run is finished: its learning rate has decayed to zero."
+SNAPSHOT = (
+    "**A snapshot of a run that goes on**, taken before it was finished: a later one is better."
+)
+SHARED = "Wall-clock time, on a machine shared with other work."
+ROWS = 12  # of the table of losses along training, about
+
+
 def readme(card: dict[str, Any]) -> str:
     """The model card in Markdown: every number in it comes from ``card``."""
-    t, e, d = card["training"], card["evaluation"], card["data"]
-    finished = "The run is finished: its learning rate has decayed to zero."
-    snapshot = (
-        "**A snapshot of a run that goes on**, taken before it was finished: a later one is better."
-    )
-    decay = (
-        "(not begun yet)"
-        if t["decay_from_step"] is None
-        else f"from step {t['decay_from_step']:,} on"
-    )
-    loss = []
-    for name, r in {"this model": e, **card["baselines"]}.items():
-        nats = "" if r["nats_per_token"] is None else f"{r['nats_per_token']:.3f}"
-        loss.append(f"| {name} | {nats} | {r['bits_per_byte']:.3f} |")
-    text = [
-        f"| {name} | {r['real_word_rate']:.1%} | {r['repeated_4gram_rate']:.2%} |"
-        for name, r in card["samples"].items()
-    ]
-    points = [r for r in t["history"] if "val_loss" in r]
-    points = points[-1 :: -max(1, len(points) // 12)][::-1]
-    shown = card["samples"]["T = 0.8"]
-    values = {
-        **card,
-        **card["architecture"],
-        **t["settings"],
-        **{k: v for k, v in t.items() if k != "note"},
-        **d,
-        **card["sampling"],
+    training, evaluation, data = card["training"], card["evaluation"], card["data"]
+    example = card["samples"]["T = 0.8"]
+    values = card | card["architecture"] | training["settings"] | training | data | card["sampling"]
+    values |= {
         "role": ROLE[card["name"]],
-        "stage": finished if card["finished"] else snapshot,
+        "stage": FINISHED if card["finished"] else SNAPSHOT,
         "megabytes": card["bytes_of_weights"] / 1e6,
-        "train_megabytes": d["train_bytes"] / 1e6,
-        "note": t["note"] or "Wall-clock time, on a machine shared with other work.",
-        "decay_from": decay,
-        "curve": "\n".join(
-            f"| {r['step']:,} | {r['train_loss']:.3f} | {r['val_loss']:.3f} |" for r in points
-        ),
-        "loss": "\n".join(loss),
-        "text": "\n".join(text),
-        "n_validation": len(d["validation_titles"]),
-        "n_train": len(d["train_titles"]),
-        "scored_tokens": e["tokens"],
-        "scored_bytes": e["bytes"],
-        "prompt": json.dumps(shown["example_prompt"], ensure_ascii=False),
-        "example": "\n".join(f"> {line}" for line in shown["example"].splitlines()),
+        "train_megabytes": data["train_bytes"] / 1e6,
+        "note": training["note"] or SHARED,
+        "decay_from": _decay_from(training["decay_from_step"]),
+        "curve": _curve(training["history"]),
+        "loss": _losses({"this model": evaluation} | card["baselines"]),
+        "text": _texts(card["samples"]),
+        "n_validation": len(data["validation_titles"]),
+        "n_train": len(data["train_titles"]),
+        "scored_tokens": evaluation["tokens"],
+        "scored_bytes": evaluation["bytes"],
+        "prompt": json.dumps(example["example_prompt"], ensure_ascii=False),
+        "example": "\n".join(f"> {line}" for line in example["example"].splitlines()),
     }
     return TEMPLATE.format(**values)
+
+
+def _decay_from(step: int | None) -> str:
+    return "(not begun yet)" if step is None else f"from step {step:,} on"
+
+
+def _curve(history: list[dict[str, Any]]) -> str:
+    """Rows of step, training and validation loss: about `ROWS` of them, counted back from the last."""
+    points = [point for point in history if "val_loss" in point]
+    apart = max(1, len(points) // ROWS)
+    last = len(points) - 1
+    return "\n".join(
+        f"| {point['step']:,} | {point['train_loss']:.3f} | {point['val_loss']:.3f} |"
+        for i, point in enumerate(points)
+        if (last - i) % apart == 0
+    )
+
+
+def _losses(measured: dict[str, dict[str, Any]]) -> str:
+    """A row for each model of nats per token, where it has tokens, and bits per byte."""
+    rows = []
+    for name, loss in measured.items():
+        nats = "" if loss["nats_per_token"] is None else f"{loss['nats_per_token']:.3f}"
+        rows.append(f"| {name} | {nats} | {loss['bits_per_byte']:.3f} |")
+    return "\n".join(rows)
+
+
+def _texts(samples: dict[str, dict[str, Any]]) -> str:
+    """A row for each kind of text of the shares of real words and repeated 4-grams."""
+    return "\n".join(
+        f"| {name} | {text['real_word_rate']:.1%} | {text['repeated_4gram_rate']:.2%} |"
+        for name, text in samples.items()
+    )

@@ -1,20 +1,22 @@
 """Train the course's own language model, or its judge, on a corpus of books.
 
     python -m experiments.course_gpt.train --corpus classic_books.jsonl.xz --work run/ --until 08:20
-    python -m experiments.course_gpt.train --corpus classic_books.jsonl.xz --work run/ --steps 20000   # a GPU
+    python -m experiments.course_gpt.train --corpus classic_books.jsonl.xz --work run/   # a GPU
 
-The same command goes on where it was stopped. `experiments.course_gpt.card` evaluates and stores the result.
+The same command goes on where it was stopped. `experiments.course_gpt.card` evaluates and stores
+the result.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from experiments.settings import add_settings, one_line_errors, parser, take_settings
 from utils.data.books import (
+    Book,
     encode_books,
     halves,
     open_tokens,
@@ -46,87 +48,116 @@ RECIPES = {
 }
 
 
-def prepared(corpus: Path, work: Path) -> str | None:
-    """The SHA-256 of ``corpus`` if ``work`` was prepared from it, None if from nothing yet.
+@dataclass(frozen=True)
+class Settings:
+    """What the command line can change of the training; `TrainConfig` explains and checks it."""
 
-    Raises ``ValueError`` where it was prepared from another corpus.
-    """
-    stamp, digest = work / "corpus.json", file_sha256(corpus)
-    if not stamp.exists():
-        return None
-    try:
-        same = json.loads(stamp.read_text(encoding="utf-8"))["sha256"] == digest
-    except (ValueError, KeyError, TypeError):
-        same = False
-    require(
-        same,
-        "corpus",
-        f"the one that {work} was prepared from (or take another --work)",
-        corpus.name,
-    )
-    return digest
+    steps: int = 20_000
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    decay: float = 0.4
+    precision: str = "auto"
+    seed: int = 0
+
+
+# ---- the data ------------------------------------------------------------------------------------
 
 
 def prepare(corpus: Path, work: Path) -> None:
-    """Write tokenizer and token files into ``work``, unless they are there; ``corpus.json`` is the last.
+    """Write tokenizer and token files into ``work``, unless they are there; the last is a stamp.
 
-    The tokenizer learns from the course model's half alone, so that no judge's text shapes its vocabulary.
-    Raises ``ValueError`` when ``work`` was prepared from another corpus, or this one is too small.
+    The tokenizer learns from the course model's half alone, so that no judge's text shapes its
+    vocabulary. Raises ``ValueError`` when ``work`` was prepared from another corpus, or this one is
+    too small.
     """
-    if prepared(corpus, work):
+    if prepared(corpus, work) is not None:
         return
-    books = read_books(corpus)
-    texts = {name: halves(books)[recipe.half] for name, recipe in RECIPES.items()}
-    texts["validation"] = [b for b in books if b.split == "validation"]
-    allowed = "one with training books of at least two authors and validation books"
-    require(all(texts.values()), "corpus", allowed, corpus.name)
-    size = RECIPES["course_gpt"].gpt.vocab_size
-    tokenizer = train_tokenizer((b.text for b in texts["course_gpt"]), size)
+    texts = _texts(corpus)
+    vocab_size = RECIPES["course_gpt"].gpt.vocab_size
+    tokenizer = train_tokenizer((book.text for book in texts["course_gpt"]), vocab_size)
     found = tokenizer.get_vocab_size()
-    require(
-        found == size,
-        "corpus",
-        f"large enough for a vocabulary of {size}",
-        f"{corpus.name} with {found}",
-    )
-    tokens = {name: encode_books(tokenizer, part) for name, part in texts.items()}
-    for name in (
-        "words",
-        *(f"{name}-baselines" for name in RECIPES),
-    ):  # what `experiments.course_gpt.card` keeps here
-        (work / f"{name}.json").unlink(missing_ok=True)
+    allowed = f"large enough for a vocabulary of {vocab_size}"
+    require(found == vocab_size, "corpus", allowed, f"{corpus.name} with {found}")
+    tokens = {name: encode_books(tokenizer, books) for name, books in texts.items()}
+
+    # What was measured on an earlier corpus must not survive it.
+    words_file(work).unlink(missing_ok=True)
+    for name in RECIPES:
+        baselines_file(work, name).unlink(missing_ok=True)
     write_whole(work / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
     for name, ids in tokens.items():
         write_tokens(work / f"{name}.npy", ids)
     write_json(work / "corpus.json", {"sha256": file_sha256(corpus)})
 
 
-def train_command(args: argparse.Namespace) -> TrainState:
-    """Prepare the data and train one model, resuming from its checkpoint in ``args.work``."""
-    until = None if args.until is None else _moment(args.until)
-    recipe = RECIPES[args.name]
+def prepared(corpus: Path, work: Path) -> str | None:
+    """The SHA-256 of ``corpus`` if ``work`` was prepared from it, None if from nothing yet.
+
+    Raises ``ValueError`` where it was prepared from another corpus.
+    """
+    digest = file_sha256(corpus)
+    stamp = work / "corpus.json"
+    if not stamp.exists():
+        return None
+    try:
+        same = json.loads(stamp.read_text(encoding="utf-8"))["sha256"] == digest
+    except (ValueError, KeyError, TypeError):
+        same = False
+    allowed = f"the one that {work} was prepared from (or take another --work)"
+    require(same, "corpus", allowed, corpus.name)
+    return digest
+
+
+def words_file(work: Path) -> Path:
+    """Where `experiments.course_gpt.card` keeps the words of the training books."""
+    return work / "words.json"
+
+
+def baselines_file(work: Path, name: str) -> Path:
+    """Where `experiments.course_gpt.card` keeps what it measured of n-gram models."""
+    return work / f"{name}-baselines.json"
+
+
+def _texts(corpus: Path) -> dict[str, list[Book]]:
+    """The books of each recipe's half, by its name, and those held out under "validation"."""
+    books = read_books(corpus)
+    parts = halves(books)
+    texts = {name: parts[recipe.half] for name, recipe in RECIPES.items()}
+    texts["validation"] = [book for book in books if book.split == "validation"]
+    allowed = "one with training books of at least two authors and validation books"
+    require(all(texts.values()), "corpus", allowed, corpus.name)
+    return texts
+
+
+# ---- the training --------------------------------------------------------------------------------
+
+
+def train_model(
+    corpus: Path, work: Path, name: str, settings: Settings, until: str | None = None
+) -> TrainState:
+    """Prepare the data and train the model ``name``, resuming from its checkpoint in ``work``.
+
+    ``until`` ("HH:MM", UTC) ends the training about then. Raises ``ValueError`` for a setting, a
+    corpus or a checkpoint that does not fit, and what `utils.training.loop.train` raises.
+    """
+    end = None if until is None else _moment(until)
     config = TrainConfig(
-        steps=args.steps,
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
+        **asdict(settings),
         schedule="wsd",
-        decay=args.decay,
-        seed=args.seed,
-        precision=args.precision,
         eval_every=500,
         eval_windows=160,
         checkpoint_every=250,
     )
-    prepare(args.corpus, args.work)
-    generator(args.seed, "global")
-    model = GPT(recipe.gpt)
+    prepare(corpus, work)
+    generator(settings.seed, "global")  # the initial weights are drawn from it
+    model = GPT(RECIPES[name].gpt)
     return train(
         model,
-        open_tokens(args.work / f"{args.name}.npy"),
+        open_tokens(work / f"{name}.npy"),
         config,
-        validation=open_tokens(args.work / "validation.npy"),
-        checkpoint=args.work / f"{args.name}.safetensors",
-        until=until,
+        validation=open_tokens(work / "validation.npy"),
+        checkpoint=work / f"{name}.safetensors",
+        until=end,
     )
 
 
@@ -136,36 +167,30 @@ def _moment(clock: str) -> float:
     ok = hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60
     require(ok, "until", "a time of day as HH:MM in UTC", clock)
     now = datetime.now(UTC)
-    then = now.replace(hour=int(hour), minute=int(minute), second=0)
-    return (then if then > now else then + timedelta(days=1)).timestamp()
+    moment = now.replace(hour=int(hour), minute=int(minute), second=0)
+    if moment <= now:
+        moment += timedelta(days=1)
+    return moment.timestamp()
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.course_gpt.train", description=__doc__
-    )
-    parser.add_argument(
+    command = parser("experiments.course_gpt.train", __doc__)
+    command.add_argument(
         "--corpus", type=Path, required=True, help="books as JSON lines (plain, .gz or .xz)"
     )
-    parser.add_argument(
+    command.add_argument(
         "--work", type=Path, required=True, help="folder for tokens and checkpoints"
     )
-    parser.add_argument("--name", choices=RECIPES, default="course_gpt")
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument(
+    command.add_argument("--name", choices=RECIPES, default="course_gpt")
+    command.add_argument(
         "--until", help="end about this time of day (HH:MM, UTC), with the decay before it"
     )
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--decay", type=float, default=0.4)
-    parser.add_argument("--precision", default="auto", help="auto, fp32, bf16 or fp16")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(arguments)
-    try:
-        train_command(args)
-    except (ValueError, OSError, MemoryError, FloatingPointError) as error:
-        parser.error(str(error))
+    add_settings(command, Settings)
+    options = vars(command.parse_args(arguments))
+    with one_line_errors(command):
+        settings = take_settings(options, Settings)
+        train_model(**options, settings=settings)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
-"""experiments.implicit_regularization.cnn_dynamics at toy size on the CPU: the path a GPU takes at full scale."""
+"""cnn_dynamics at toy size on the CPU: the path that a GPU takes at full scale."""
 
 from __future__ import annotations
 
-import matplotlib as mpl
+from dataclasses import replace
+
 import pytest
 import torch
 
 from experiments.implicit_regularization import cnn_dynamics
 from experiments.implicit_regularization.cnn_dynamics import (
+    RANDOM,
     Settings,
     build_network,
-    draw_edge,
-    draw_labels,
     forward_flops,
     main,
     measure,
@@ -20,20 +20,21 @@ from experiments.implicit_regularization.cnn_dynamics import (
 from utils import records
 from utils.data.fetch import file_sha256
 from utils.landscape.curvature import sharpness
+from utils.runtime import generator
 
-mpl.use("Agg")
-OPTIONS = [
-    "--step-sizes",
-    "0.02",
-    "0.1",
-    "--descent-steps",
-    "10",
-    "--measure-every",
-    "5",
+OPTIONS = ["--step-sizes", "0.02", "0.1", "--descent-steps", "10", "--measure-every", "5"]
+OPTIONS += [
     "--epochs",
     "4",
+    "--batch-size",
+    "10",
+    "--lr",
+    "0.02",
+    "--width",
+    "2",
+    "--n-train",
+    "30",
 ]
-OPTIONS += ["--batch-size", "10", "--lr", "0.02", "--width", "2", "--n-train", "30"]
 TOY = Settings(
     step_sizes=(0.1,),
     descent_steps=10,
@@ -52,8 +53,7 @@ def _on_the_cpu(monkeypatch):
 
 def a_problem():
     """Twelve random images and a network of 688 weights, few enough to write the Hessian out."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(12, 3, 32, 32, generator=generator).double()
+    x = torch.randn(12, 3, 32, 32, generator=generator(0, "torch")).double()
     return squared_error(build_network(1, 0).double(), x, torch.arange(12) % 10)
 
 
@@ -72,10 +72,8 @@ def test_sharpness_is_the_top_eigenvalue_of_the_explicit_hessian():
 
 
 def test_the_loss_is_the_networks():
-    x, labels = (
-        torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1)),
-        torch.arange(5),
-    )
+    x = torch.randn(5, 3, 32, 32, generator=generator(1, "torch"))
+    labels = torch.arange(5)
     net = build_network(3, 0)
     parameters, loss = squared_error(net, x, labels)
     by_hand = 0.5 * ((net(x) - torch.eye(10)[labels]) ** 2).sum() / 5
@@ -113,10 +111,19 @@ def test_the_command_writes_a_record(archive, tmp_path, capsys):
     total = sum(run["flops"] for run in record.data["descents"] + runs)
     assert record.provenance["flops"] == pytest.approx(total)
     assert str(tmp_path) not in out.read_text()
-    assert len(draw_edge(record).axes[0].lines) == 4  # two curves, two edges
-    panels = draw_labels(record).axes
-    assert [len(ax.lines) for ax in panels] == [3, 3, 3]
-    assert all(ax.get_ylim()[1] >= line.get_ydata().max() for ax in panels for line in ax.lines)
+
+
+def test_the_record_holds_what_the_notebooks_draw(archive, tmp_path):
+    """Sharpness for each step size; the two errors and the distance for each set of labels."""
+    record = records.load(measure(TOY, tmp_path / "a.json", archive=archive))
+    for run in record.data["descents"]:
+        assert run["lr"] == 0.1
+        assert len(run["steps"]) == len(run["sharpness"]) == len(run["loss"]) == 3
+    memorizations = record.data["memorizations"]
+    assert {run["label_noise"] for run in memorizations} == {0.0, 0.2, RANDOM}
+    for run in memorizations:
+        for curve in ("train_error", "test_error", "distance"):
+            assert len(run[curve]) == len(run["steps"]) > 0
 
 
 def test_random_labels_are_fitted_to_zero_error(archive, tmp_path):
@@ -154,26 +161,54 @@ def test_it_stops_at_the_budget_and_says_so(archive, tmp_path, monkeypatch):
     assert record.data["descents"][0]["end"] == "time"
     assert all(run["end"] == "time" for run in record.data["memorizations"])
     assert 0 < len(record.data["descents"][0]["steps"]) < 3
-    draw_edge(record)
+
+
+def test_runs_cut_short_are_made_again_and_the_others_kept(archive, tmp_path, monkeypatch, capsys):
+    whole = records.load(measure(TOY, tmp_path / "whole.json", archive=archive))
+    part = tmp_path / "part.json"
+    clock = iter(range(10_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(cnn_dynamics.time, "monotonic", lambda: float(next(clock)))
+        measure(TOY, part, time_budget=48.0, archive=archive)  # a second per step
+    first = records.load(part)
+    ends = [run["end"] for run in first.data["descents"] + first.data["memorizations"]]
+    assert "steps" in ends  # the descent had time enough
+    assert "time" in ends
+    assert not first.provenance["complete"]
+    capsys.readouterr()
+
+    # Only what was cut is made again.
+    monkeypatch.setattr(cnn_dynamics, "descend", lambda *_: pytest.fail("made again"))
+    again = records.load(measure(TOY, part, archive=archive))
+    assert capsys.readouterr().out.count("label noise") == ends.count("time")
+    assert again.data == whole.data
+    assert again.provenance["complete"]
+    assert again.provenance["flops"] == whole.provenance["flops"]
+    assert again.provenance["wall_seconds"] >= first.provenance["wall_seconds"]
+
+    before = part.read_text()
+    measure(TOY, part, archive=archive)
+    assert part.read_text() == before  # complete: nothing is made or rewritten
 
 
 def test_no_time_at_all_is_no_crash(archive, tmp_path):
     record = records.load(measure(TOY, tmp_path / "a.json", time_budget=0.0, archive=archive))
     assert record.data["descents"][0]["steps"] == []
-    with pytest.raises(
-        ValueError, match=r"^record must be one with runs whose sharpness was measured, got 0$"
-    ):
-        draw_edge(record)
-    draw_labels(record)
+    assert [run["end"] for run in record.data["memorizations"]] == ["time"] * 3
 
 
-def test_a_record_is_not_overwritten(archive, tmp_path):
+def test_what_is_not_a_record_of_these_settings_is_not_overwritten(archive, tmp_path):
     out = tmp_path / "a.json"
     out.write_text("{}")
-    with pytest.raises(
-        ValueError, match=r"^out must be a file that does not exist yet, got 'a\.json'$"
-    ):
+    with pytest.raises(ValueError, match=r"^record .*a\.json is not a readable record: KeyError"):
         measure(TOY, out, archive=archive)
+    assert out.read_text() == "{}"
+    other = measure(replace(TOY, epochs=1), tmp_path / "b.json", archive=archive)
+    before = other.read_text()
+    line = r"^out must be a new file, or a record of the same settings and archive, got 'b\.json'$"
+    with pytest.raises(ValueError, match=line):
+        measure(TOY, other, archive=archive)
+    assert other.read_text() == before
 
 
 @pytest.mark.parametrize(

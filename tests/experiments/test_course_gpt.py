@@ -1,45 +1,27 @@
-"""Corpus, tokenizer, baselines, and the stored models: what their cards say is what the files are."""
+"""The course's models: training and storing them, and that their cards say what the files are."""
 
-import itertools
+from __future__ import annotations
+
 import json
-import lzma
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from experiments.course_gpt import train as training
 from experiments.course_gpt.card import SUBSET
 from experiments.course_gpt.readme import readme
+from tests.toy_corpus import some_books, write_corpus
 from utils.data import books as corpus
 from utils.data.fetch import file_sha256
 from utils.models import course, ngram
 from utils.models.budget import matmul_flops_per_token
 from utils.models.gpt import GPT, GPTConfig
-from utils.models.interop import save_pretrained
 from utils.runtime import repo_root
-from utils.sampling import passages
 from utils.training.loop import evaluate
 
 NAMES = tuple(training.RECIPES)
-TEXT = "It was a dark night; the rain fell in torrents. The rain, it was said, never stopped. £5 naïve ☂\n"
-
-
-def some_books() -> list[corpus.Book]:
-    authors = [("A", 900), ("B", 500), ("C", 300), ("A", 200), ("D", 100)]
-    books = [
-        corpus.Book("train", a, f"{a}{i}", 1900, TEXT * (n // 20))
-        for i, (a, n) in enumerate(authors)
-    ]
-    return [*books, corpus.Book("validation", "E", "Held", 1901, TEXT * 30)]
-
-
-def write_corpus(path: Path, books: list[corpus.Book]) -> Path:
-    with lzma.open(path, "wt", encoding="utf-8") as file:
-        file.writelines(json.dumps(vars(b)) + "\n" for b in books)
-    return path
 
 
 def card(name: str) -> dict:
@@ -49,108 +31,7 @@ def card(name: str) -> dict:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-# Corpus and tokenizer
-
-
-def test_books_are_read_and_split_by_author(tmp_path):
-    books = corpus.read_books(write_corpus(tmp_path / "books.jsonl.xz", some_books()))
-    assert books == some_books()
-    first, second = corpus.halves(books)
-    assert {b.author for b in first} == {"A"}
-    assert {b.author for b in second} == {"B", "C", "D"}
-    assert corpus.halves(books[::-1])[0] == first[::-1]
-
-
-def test_a_line_that_is_no_book_is_named(tmp_path):
-    path = tmp_path / "books.jsonl"
-    good = json.dumps(vars(some_books()[0]))
-    for bad in ("{", '{"title": "no text"}', "3"):
-        path.write_text(good + "\n" + bad + "\n")
-        with pytest.raises(ValueError, match=r"line 2 of books.jsonl is not a book") as error:
-            corpus.read_books(path)
-        assert "\n" not in str(error.value)
-    path.write_text("")
-    with pytest.raises(ValueError, match="path must be a corpus with at least one book"):
-        corpus.read_books(path)
-
-
-def test_the_tokenizer_returns_every_string_and_counts_its_bytes():
-    tokenizer = corpus.train_tokenizer([TEXT * 20], 300)
-    assert tokenizer.get_vocab_size() == 300
-    assert tokenizer.token_to_id(corpus.END) == 0
-    sizes = ngram.token_bytes(tokenizer)
-    for text in (TEXT, "日本語 and 🙂", "\x00\t  \r\n", "_never seen_ XYZ"):
-        ids = tokenizer.encode(text).ids
-        assert tokenizer.decode(ids) == text
-        assert sizes[ids].sum() == len(text.encode())
-    with pytest.raises(
-        ValueError, match="vocab_size must be a whole number of at least 257, got 256"
-    ):
-        corpus.train_tokenizer([TEXT], 256)
-
-
-def test_tokens_on_disk_are_mapped_and_end_marks_each_book(tmp_path):
-    tokenizer = corpus.train_tokenizer([TEXT * 20], 300)
-    tokens = corpus.encode_books(tokenizer, some_books())
-    assert (tokens == 0).sum() == len(some_books())
-    mapped = corpus.open_tokens(corpus.write_tokens(tmp_path / "a" / "books.npy", tokens))
-    assert isinstance(mapped, np.memmap)
-    assert mapped.dtype == np.uint16
-    np.testing.assert_array_equal(mapped, tokens)
-    assert [p.name for p in (tmp_path / "a").iterdir()] == ["books.npy"]
-
-
-# Baselines
-
-
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_kneser_ney_is_a_distribution_for_every_history(order):
-    tokens = np.random.default_rng(0).integers(0, 6, 400)
-    model = ngram.KneserNey(tokens, order, 8)  # ids 6 and 7 never occur
-    for history in itertools.product((0, 3, 7), repeat=2):
-        p = [np.exp(-model.nats(np.array([*history, w])))[-1] for w in range(8)]
-        assert sum(p) == pytest.approx(1.0)
-        assert min(p) > 0
-
-
-def test_kneser_ney_by_hand():
-    """a b a b a c over {a, b, c, d}: one bigram level above the continuation unigram, worked out on paper."""
-    model = ngram.KneserNey(np.array([0, 1, 0, 1, 0, 2]), 2, 4)
-    # Bigrams ab 2, ba 2, ac 1: n1 = 1, n2 = 2, discount 1/5. Continuations a 1, b 1, c 1: discount 1.
-    unigram = 3 / 3 / 4  # all of the discounted mass is shared among the four
-    expected = (2 - 0.2) / 3 + 0.2 * 2 / 3 * unigram
-    assert np.exp(-model.nats(np.array([0, 1])))[1] == pytest.approx(expected)
-    unseen = 0.2 * 2 / 3 * unigram
-    assert np.exp(-model.nats(np.array([0, 3])))[1] == pytest.approx(unseen)
-
-
-def test_a_longer_history_helps_on_a_text_with_structure():
-    tokens = np.tile([0, 1, 2, 0, 2, 1], 200)
-    losses = [ngram.KneserNey(tokens, n, 4).nats(tokens).mean() for n in (1, 2, 3)]
-    assert losses[0] > losses[1] > losses[2]
-
-
-def test_text_measures_by_hand():
-    assert passages.words("Don't stop_ME at 3 o’clock, naïve!") == [
-        "don't",
-        "stop",
-        "me",
-        "at",
-        "o’clock",
-        "naïve",
-    ]
-    assert passages.vocabulary(["a b a", "b c"]) == {"a", "b"}
-    assert passages.real_word_rate(["a b", "x, A"], {"a", "b"}) == 0.75
-    assert passages.repeated_ngram_rate([[1, 2, 3, 1, 2, 3], [1, 2]], n=2) == 2 / 6
-    assert passages.repeated_ngram_rate([[1, 2, 1, 2, 1]], n=2) == 0.5
-    assert ngram.bits_per_byte(np.log(2) * 24, 8) == pytest.approx(3.0)
-    with pytest.raises(
-        ValueError, match="sequences must be some with at least n = 4 tokens, got 0"
-    ):
-        passages.repeated_ngram_rate([[1, 2]])
-
-
-# The command, on a corpus of a few kilobytes
+# ---- the command, on a corpus of a few kilobytes ------------------------------------------------
 
 
 @pytest.fixture
@@ -240,11 +121,11 @@ def test_training_and_storing_from_the_command_line(tmp_path, tiny, capsys):
 
 
 def test_a_corpus_that_cannot_serve_leaves_nothing_behind(tmp_path, tiny, capsys):
-    allowed = "corpus must be one with training books of at least two authors and validation books, got 'a.xz'"
+    allowed = "one with training books of at least two authors and validation books"
     small = [corpus.Book(b.split, b.author, b.title, b.year, "a") for b in some_books()]
     for books, line in [
-        (some_books()[:-1], allowed),
-        ([some_books()[0], some_books()[-1]], allowed),
+        (some_books()[:-1], f"corpus must be {allowed}, got 'a.xz'"),
+        ([some_books()[0], some_books()[-1]], f"corpus must be {allowed}, got 'a.xz'"),
         (small, "corpus must be large enough for a vocabulary of 300, got 'a.xz with 257'"),
     ]:
         arguments = [*options(write_corpus(tmp_path / "a.xz", books), tmp_path / "work")]
@@ -262,47 +143,7 @@ def test_a_corpus_that_cannot_serve_leaves_nothing_behind(tmp_path, tiny, capsys
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_model_is_named(tmp_path, monkeypatch):
-    for folder in (tmp_path, str(tmp_path)):
-        with pytest.raises(
-            FileNotFoundError, match=f"{tmp_path} holds no model.safetensors: train it"
-        ):
-            course.load("judge_gpt", folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(course, "repo_root", lambda: tmp_path)
-        with pytest.raises(
-            FileNotFoundError, match="^records/judge_gpt holds no model.safetensors"
-        ):
-            course.load("judge_gpt")
-    with pytest.raises(
-        ValueError, match="name must be one of 'course_gpt', 'judge_gpt', got 'gpt5'"
-    ):
-        course.load("gpt5")
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        (b"", "tokenizer.json is not a readable tokenizer: "),
-        (b"{", "tokenizer.json is not a readable tokenizer: "),
-        (b"\xff", "tokenizer.json is not a readable tokenizer: "),
-        (None, "tokenizer.json must be of the model's 300 tokens, got 267"),
-    ],
-)
-def test_a_tokenizer_that_is_not_the_models_is_refused(tmp_path, text, line):
-    save_pretrained(
-        GPT(GPTConfig(vocab_size=300, context_length=8, n_layer=1, n_head=2, d_model=16)), tmp_path
-    )
-    with pytest.raises(FileNotFoundError, match="holds no tokenizer.json"):
-        course.load("course_gpt", tmp_path)
-    foreign = corpus.train_tokenizer([TEXT], 267).to_str().encode()
-    (tmp_path / "tokenizer.json").write_bytes(foreign if text is None else text)
-    with pytest.raises(ValueError, match=line) as error:
-        course.load("course_gpt", tmp_path)
-    assert "\n" not in str(error.value)
-
-
-# The stored models
+# ---- the stored models --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -355,7 +196,7 @@ def test_transformers_reads_the_stored_model():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_bits_per_byte_on_the_held_out_books(name):
-    """Recompute the loss on a sample of the held-out windows; the byte and token counts on all of them."""
+    """Recompute the loss on a sample of the held-out windows, the counts on all of them."""
     folder = os.environ.get("COURSE_BOOKS")
     if not folder:
         pytest.skip(

@@ -1,4 +1,4 @@
-"""Sharpness against the Hessian written out, and models of a batch that do not touch one another."""
+"""Sharpness against the Hessian written out; models of a batch do not touch one another."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from utils.landscape.curvature import half_squared_error, inner, outputs, sharpness, tanh_networks
+from utils.runtime import generator
 
 SIZES = (3, 4, 2)
 
@@ -13,9 +14,9 @@ SIZES = (3, 4, 2)
 @pytest.fixture
 def problem():
     """Two small networks in float64 on data of their own, and the loss."""
-    generator = torch.Generator().manual_seed(1)
-    X = torch.randn(2, 7, 3, generator=generator, dtype=torch.float64)
-    targets = torch.randn(2, 7, 2, generator=generator, dtype=torch.float64)
+    stream = generator(1, "torch")
+    X = torch.randn(2, 7, 3, generator=stream, dtype=torch.float64)
+    targets = torch.randn(2, 7, 2, generator=stream, dtype=torch.float64)
     networks = [
         p.detach().double().requires_grad_() for p in tanh_networks(SIZES, (0, 1), first_gain=1.0)
     ]
@@ -101,3 +102,29 @@ def test_no_iterations_is_refused(problem):
     networks, loss, _ = problem
     with pytest.raises(ValueError, match="iterations"):
         sharpness(loss, networks, iterations=0)
+
+
+def test_vectors_of_another_shape_are_refused(problem):
+    networks, loss, _ = problem
+    with pytest.raises(ValueError, match=r"^start must be tensors of shapes "):
+        sharpness(loss, networks, networks[:2])
+    with pytest.raises(ValueError, match=r"^orthogonal_to must be a sequence of vectors, each"):
+        sharpness(loss, networks, orthogonal_to=3)
+    with pytest.raises(ValueError, match=r"^orthogonal_to must be tensors of shapes "):
+        sharpness(loss, networks, orthogonal_to=[[torch.ones(2)]])
+
+
+def test_continuing_at_a_negative_eigenvalue_keeps_the_vector_s_side():
+    """On a saddle every product with the Hessian flips the vector."""
+
+    def saddle(parameters):
+        w = parameters[0]  # (1, 2)
+        return 0.5 * (w[:, 0] ** 2 - 3 * w[:, 1] ** 2)
+
+    w = torch.tensor([[1.0, 1.0]], requires_grad=True)
+    value, (before,) = sharpness(saddle, [w], iterations=30)
+    assert value.item() == pytest.approx(-3)
+    for _ in range(2):
+        value, (after,) = sharpness(saddle, [w], [before], iterations=1)
+        assert value.item() == pytest.approx(-3)
+        torch.testing.assert_close(after, before)

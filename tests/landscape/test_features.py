@@ -5,10 +5,11 @@ import pytest
 
 from utils import data
 from utils.landscape import features
+from utils.runtime import generator
 
 
 def test_features_are_nested_nonnegative_and_scaled():
-    inputs = np.random.default_rng(0).standard_normal((50, 64)) / 8
+    inputs = generator(0).standard_normal((50, 64)) / 8
     small, large = features.RandomReLU(64, 100, seed=1), features.RandomReLU(64, 4000, seed=1)
     np.testing.assert_array_equal(small.weights, large.weights[:, :100])
     np.testing.assert_array_equal(small(inputs), large(inputs, 100))

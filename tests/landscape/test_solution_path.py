@@ -1,17 +1,17 @@
-"""The optimizers of the solution-path explorer: against closed forms, and Python = JavaScript."""
+"""The optimizers of the solution-path explorer, against closed forms.
+
+The page's own are compared with them in ``tests/widgets/solution_path``.
+"""
 
 from __future__ import annotations
 
 import itertools
-import json
-import math
 import random
 import re
 
 import numpy as np
 import pytest
 
-from tests.node import node
 from utils.landscape import solution_path as sp
 from utils.landscape.solution_path import (
     flow_end,
@@ -137,38 +137,3 @@ def test_run_refuses_in_one_line(change, message) -> None:
 
 def test_the_stored_orders_are_the_generator_s() -> None:
     assert load("implicit_regularization/sample_orders").data["orders"] == sp.sample_orders()
-
-
-def test_javascript_takes_the_same_path(tmp_path) -> None:
-    rng, orders, cases = random.Random(1), sp.sample_orders(), []
-    for _ in range(100):
-        start = (rng.uniform(-1.5, 2.5), rng.uniform(-1.5, 2.5))
-        for method in sp.METHODS:
-            setting = {"model": rng.choice(sp.MODELS), "scale": math.exp(rng.uniform(-4, 0.7))}
-            eta, order = math.exp(rng.uniform(math.log(0.01), math.log(3))), rng.choice(orders)
-            path = run(method, eta, start, [int(digit) for digit in order], **setting)
-            flow = flow_end(start, **setting)
-            cases.append(
-                {
-                    **setting,
-                    "method": method,
-                    "eta": eta,
-                    "start": start,
-                    "order": order,
-                    "points": path.points,
-                    "diverged": path.diverged_at,
-                    "flow": flow,
-                    "sharpness": sharpness(flow, **setting),
-                }
-            )
-    assert 20 < sum(case["diverged"] is not None for case in cases) < 200
-    constants = {"steps": sp.STEPS, "limit": sp.LIMIT, "shrink": sp.SHRINK}
-    constants |= {"beta1": sp.BETA1, "beta2": sp.BETA2, "epsilon": sp.EPSILON}
-    fixture = {
-        "problem": {"direction": sp.DIRECTION, "target": sp.TARGET, "lengths": sp.LENGTHS},
-        "constants": constants,
-        "methods": sp.METHODS,
-        "models": sp.MODELS,
-        "cases": cases,
-    }
-    node("solution_path/solution_path.test.mjs", json.loads(json.dumps(fixture)), tmp_path)

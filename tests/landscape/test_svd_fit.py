@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from utils.landscape.features import svd_fit
+from utils.runtime import generator
 
 
 def _problem(n, p, seed=0):
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     return rng.standard_normal((n, p)), rng.standard_normal(n)
 
 
