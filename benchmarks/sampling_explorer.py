@@ -1,15 +1,15 @@
-"""Time the sampling explorer in headless Chromium: how long a slider's move takes, how fast the model writes.
+"""Time the sampling explorer in headless Chromium: a slider's move, and the model's writing.
 
-    python -m benchmarks.sampling_explorer        # under a minute; needs Chromium and records/course_gpt
+    python -m benchmarks.sampling_explorer   # a minute; needs Chromium and records/course_gpt
 
 It builds a page with the explorer, opens it over http and from disk, and prints for each
 
-* a slider's move: its handler plus layout, and from the event until after the next paint, beside the same for
-  a handler that does nothing, which waits for a frame just as long;
-* loading the model after the click, and tokens a second while it writes.
+* a slider's move: its handler plus layout, and from the event until after the next paint, beside
+  the same for a handler that does nothing, which waits for a frame just as long;
+* loading the model after the click, and tokens per second while it writes.
 
-The targets printed beside are the course's own. The machine's load stands in the first line, because a busy
-machine misses them.
+The targets printed beside are the course's own. The machine's load stands in the first line,
+because a busy machine misses them.
 """
 
 from __future__ import annotations
@@ -35,13 +35,16 @@ PAGE = """# Sampling
 :live: course_gpt
 ```
 """
+# The settings that cost most: every step of the pipeline is on.
+COSTLY = "top_k=2000&frequency_penalty=0.5&presence_penalty=0.5&draws=100"
 # Moves `input` back and forth; gives [handler and layout, until after paint] in milliseconds.
 MOVES = """async ({ id, moves }) => {
   const input = id ? document.querySelector(`input[id$="${id}"]`) : document.createElement("input");
   const root = document.querySelector(".cw"), times = [], channel = new MessageChannel();
   const painted = () => new Promise((resolve) => {
     channel.port1.onmessage = resolve;
-    requestAnimationFrame(() => channel.port2.postMessage(0)); // the message is handled after the paint
+    // the message is handled after the paint
+    requestAnimationFrame(() => channel.port2.postMessage(0));
   });
   for (let i = 0; i < moves; i++) {
     await new Promise((resolve) => setTimeout(resolve, 7 * Math.random()));
@@ -72,10 +75,7 @@ def cpu(client: CDPSession) -> dict[str, float]:
 
 def moves(page: Page, n: int) -> None:
     """Print the two p95 of moving sliders, and the second for a handler that does nothing."""
-    # The settings that cost most: every step of the pipeline is on.
-    page.evaluate(
-        "location.hash = '#sampling-explorer?top_k=2000&frequency_penalty=0.5&presence_penalty=0.5&draws=100'"
-    )
+    page.evaluate(f"location.hash = '#sampling-explorer?{COSTLY}'")
     page.wait_for_timeout(500)
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -88,15 +88,14 @@ def moves(page: Page, n: int) -> None:
         ("input to painted", [t[1] for t in times], "target 34"),
         ("doing nothing", [t[1] for t in idle], ""),
     ):
-        print(
-            f"  {name:18} p50 {statistics.median(values):6.2f} ms   p95 {p95(values):6.2f} ms   {target}"
-        )
+        median = statistics.median(values)
+        print(f"  {name:18} p50 {median:6.2f} ms   p95 {p95(values):6.2f} ms   {target}")
     parts = ", ".join(f"{part.lower()} {1000 * t:.2f}" for part, t in spent.items())
     print(f"  processor time     mean {1000 * sum(spent.values()):4.2f} ms a move ({parts})")
 
 
 def writing(page: Page, tokens: int, runs: int) -> None:
-    """Load the model, let it write, print seconds to load and the median of tokens a second."""
+    """Load the model, let it write, print seconds to load and the median of tokens per second."""
     started = time.perf_counter()
     page.get_by_role("button", name="Load the model").click()
     page.get_by_role("button", name="Write").wait_for()
@@ -122,9 +121,8 @@ def writing(page: Page, tokens: int, runs: int) -> None:
         written = page.locator(".cw-text span").count() - 1  # the first is the prompt
         rates.append(1000 * written / milliseconds)
     spread = f"{min(rates):.0f} to {max(rates):.0f}"
-    print(
-        f"  writing            median {statistics.median(rates):.0f} tokens/s ({spread})   target 60"
-    )
+    median = statistics.median(rates)
+    print(f"  writing            median {median:.0f} tokens/s ({spread})   target 60")
 
 
 def main() -> None:
@@ -143,9 +141,8 @@ def main() -> None:
     print(f"weights {size / 1e6:.2f} MB (target 7)")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         site = widget_book(Path(folder), {"index.md": PAGE})
-        page_size, script_size = (
-            (site / name).stat().st_size for name in ("index.html", "live/course_gpt.js")
-        )
+        page_size = (site / "index.html").stat().st_size
+        script_size = (site / "live" / "course_gpt.js").stat().st_size
         print(f"page {page_size / 1e3:.0f} kB, script {script_size / 1e6:.2f} MB")
         browser = driver.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         with serve(site) as web:

@@ -18,11 +18,18 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
 def find_browser() -> str | None:
-    """The Chromium to drive: ``COURSE_BROWSER``, else one on the path, else macOS Chrome, else ``None``."""
-    if asked := os.environ.get("COURSE_BROWSER"):
+    """The Chromium to drive: ``COURSE_BROWSER``, else one on the path, else Chrome on macOS.
+
+    None where there is none of these.
+    """
+    asked = os.environ.get("COURSE_BROWSER")
+    if asked:
         return shutil.which(asked)
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    return found or (MAC if Path(MAC).exists() else None)
+    for name in NAMES:
+        found = shutil.which(name)
+        if found:
+            return found
+    return MAC if Path(MAC).exists() else None
 
 
 @contextlib.contextmanager
@@ -34,9 +41,8 @@ def serve(folder: Path) -> Iterator[str]:
             pass
 
         def do_GET(self) -> None:
-            if (
-                self.path == "/favicon.ico"
-            ):  # a browser asks for it unbidden; its absence is no error
+            if self.path == "/favicon.ico":
+                # A browser asks for it unbidden; its absence is no error.
                 self.send_response(204)
                 self.end_headers()
             else:
@@ -62,9 +68,11 @@ class Watch:
         page.on("request", self._request)
         page.on("response", self._response)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on(
-            "console", lambda message: message.type == "error" and self.errors.append(message.text)
-        )
+        page.on("console", self._console)
+
+    def _console(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
     def _request(self, request) -> None:
         address = urlsplit(request.url)

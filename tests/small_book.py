@@ -1,6 +1,7 @@
 """Build a small book with the course's own extensions, in a process of its own.
 
-Sphinx keeps docutils' registries between builds in one process, so two builds would warn about each other.
+Sphinx keeps docutils' registries between builds in one process, so two builds would warn about each
+other.
 """
 
 from __future__ import annotations
@@ -38,25 +39,19 @@ def build(source: Path, pages: dict[str, str], *, extensions: list[str], **setti
     lines += [f"{key} = {value!r}" for key, value in settings.items()]
     (source / "conf.py").write_text("\n".join(lines))
     out = source / "_build"
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "--no-color",
-        "-d",
-        out / "doctrees",
-        source,
-        out / "html",
-    ]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "--no-color", "-d", str(out / "doctrees")]
+    command = [*sphinx, str(source), str(out / "html")]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode or done.stderr:
         raise BuildError(done.stderr)
     return out / "html"
 
 
 def widget_book(folder: Path, pages: dict[str, str]) -> Path:
-    """Build ``pages`` with the book's theme, the widgets and the records; return the folder of HTML."""
+    """Build ``pages`` with the book's theme, the widgets and the records.
+
+    Returns the folder of HTML.
+    """
     for part in ("utils/widgets", "records"):
         shutil.copytree(ROOT / part, folder / part)
     return build(

@@ -1,9 +1,10 @@
-// Mounts the course's widgets on a static page: every <div data-afm="NAME"> gets the module of that name.
-// A classic script, inlined, because file:// blocks <script type="module" src> and fetch; the modules stand
-// in the page as text and are imported from a Blob, which file:// allows. The model below is the part of
-// anywidget's front-end contract (AFM) that a page without a kernel can offer.
-// Settings that a module names in `linkable` are kept in the address, as #ID?name=value&… When the reader follows
-// such a link, the model also fires "linked", for what a module keeps beside its settings.
+// Mounts the course's widgets on a static page: every <div data-afm="NAME"> gets the module of that
+// name. A classic script, inlined, because file:// blocks <script type="module" src> and fetch; the
+// modules stand in the page as text and are imported from a Blob, which file:// allows. The model
+// below is the part of anywidget's front-end contract (AFM) that a page without a kernel can offer.
+// Settings that a module names in `linkable` are kept in the address, as #ID?name=value&… When the
+// reader follows such a link, the model also fires "linked", for what a module keeps beside its
+// settings.
 (() => {
   "use strict";
   const text = (selector, root = document) => root.querySelector(selector)?.textContent;
@@ -42,7 +43,9 @@
     send() {}
   }
 
-  /** The settings that the address holds for widget `id`, or null when it speaks of something else. */
+  /**
+   * The settings that the address holds for widget `id`, or null when it speaks of something else.
+   */
   function addressed(id) {
     const [target, query] = location.hash.slice(1).split("?");
     if (target !== id) return null;

@@ -1,5 +1,8 @@
-"""The book's own build steps: MathJax travels with the pages, buttons need an address, and a
-few places of the theme's and the bibliography's HTML are repaired."""
+"""The book's own build steps.
+
+MathJax travels with the pages, buttons need an address, and a few places of the theme's and the
+bibliography's HTML are repaired.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,15 @@ def mathjax_folder() -> Path:
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
         raise ExtensionError(
-            "sphinx-mathjax-offline is not installed: run `make book` or install requirements-book.txt"
+            "sphinx-mathjax-offline is not installed: "
+            "run `make book` or install requirements-book.txt"
         )
     return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def pages_were_written(app: Sphinx, exception: Exception | None) -> bool:
+    """Whether a build that has finished has left HTML behind."""
+    return exception is None and app.builder.format == "html"
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
@@ -30,19 +39,20 @@ def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
 
     A script under ``_static`` would be loaded by every page at once.
     """
-    if exception is not None or app.builder.format != "html":
+    if not pages_were_written(app, exception):
         return
-    source, target = mathjax_folder(), Path(app.outdir) / "mathjax"
+    source = mathjax_folder()
+    target = Path(app.outdir) / "mathjax"
+    target.mkdir(parents=True, exist_ok=True)
     for part in MATHJAX_PARTS:
         if (source / part).is_dir():
             shutil.copytree(source / part, target / part, dirs_exist_ok=True)
         else:
-            target.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / part, target / part)
 
 
 def drop_buttons_without_address(app: Sphinx, config: Config) -> None:
-    """Offer no launch buttons while the repository's address is unset; the theme would stop on it."""
+    """Offer no launch buttons while the repository's address is unset: the theme would stop."""
     options = config.html_theme_options
     if not options.get("repository_url"):
         options.pop("repository_url", None)
@@ -56,8 +66,9 @@ REPAIRS = (
         '<summary><span class="toctree-toggle"',
         '<summary aria-label="Sections"><span class="toctree-toggle"',
     ),
-    # The outline beside the text follows the scrolling only if the browser's script can find it: the
-    # theme names a class that it no longer uses, and the script then trips over every other link.
+    # The outline beside the text follows the scrolling only if the browser's script can find it:
+    # the theme names a class that it no longer uses, and the script then trips over every other
+    # link.
     ('data-bs-target=".bd-toc-nav"', 'data-bs-target=".page-toc"'),
     # docutils calls a bibliography a list, and gives its entries another role.
     ('<div role="list" class="citation-list">', '<div class="citation-list">'),
@@ -66,17 +77,23 @@ REPAIRS = (
 
 def repair_pages(app: Sphinx, exception: Exception | None) -> None:
     """Apply ``REPAIRS`` to every page that was written."""
-    if exception is not None or app.builder.format != "html":
+    if not pages_were_written(app, exception):
         return
     for page in Path(app.outdir).rglob("*.html"):
-        old = page.read_text(encoding="utf-8")
-        new = old
-        for wrong, right in REPAIRS:
-            new = new.replace(wrong, right)
-        if 'class="page-toc"' not in new:
-            new = new.replace(' data-bs-spy="scroll"', "")  # a page without sections has no outline
-        if new != old:
-            page.write_text(new, encoding="utf-8")
+        written = page.read_text(encoding="utf-8")
+        repaired = repaired_page(written)
+        if repaired != written:
+            page.write_text(repaired, encoding="utf-8")
+
+
+def repaired_page(text: str) -> str:
+    """A page's HTML with ``REPAIRS``."""
+    for wrong, right in REPAIRS:
+        text = text.replace(wrong, right)
+    if 'class="page-toc"' not in text:
+        # A page without sections has no outline that could follow the scrolling.
+        text = text.replace(' data-bs-spy="scroll"', "")
+    return text
 
 
 def setup(app: Sphinx) -> dict[str, object]:

@@ -8,19 +8,22 @@
 ````
 
 is mystmd's directive: the argument names an AFM module, the body is its initial state as JSON, and
-``:css:`` names a style sheet. Ours asks for ``:label:`` too, which a screen reader announces, and knows
-``:name:`` (the id on the page and in addresses, by default the widget's name, which is its folder's), ``:record:`` (a file
-under ``records/`` whose data join the state) and ``:live:`` (a model under ``records/``, whose weights are
-written beside the pages as a script; the state then holds its address and size as ``live``).
+``:css:`` names a style sheet. The widget's name is that of the module's folder. Ours asks for
+``:label:`` too, which a screen reader announces, and knows
 
-A widget in a notebook's stored output (``utils.widgets.shared.base``) is the same ``<div data-afm="NAME">``,
-so the last step works on the finished page: it looks for such elements and inlines, once each, the
-modules, styles and records that they name and the host script. Inlining is what makes ``file://`` work.
+- ``:name:``, the id on the page and in addresses, by default the widget's name;
+- ``:record:``, a file under ``records/`` whose data join the state;
+- ``:live:``, a model under ``records/``, whose weights are written beside the pages as a script;
+  the state then holds its address and size as ``live``.
+
+A widget in a notebook's stored output is the same ``<div data-afm="NAME">``
+(``utils.widgets.shared.static``), so the last step works on the finished page: it looks for such
+elements and inlines, once each, the modules, styles and records that they name and the host script.
+Inlining is what makes ``file://`` work.
 """
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import sys
@@ -29,16 +32,21 @@ from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
 from utils.widgets.sampling_explorer.live_weights import write_script
-from utils.widgets.shared.bundle import bundle, parts
+from utils.widgets.shared.bundle import bundle, sources
+from utils.widgets.shared.static import mount_html
 
 HOST = Path(__file__).with_name("afm_host.js")
-WIDGETS = Path("utils/widgets")  # where a widget named by a notebook's output lives
+WIDGETS = Path("utils/widgets")  # where a widget that a notebook's output names lives
+MOUNTED = re.compile(r'data-afm="([\w-]+)"')  # a widget's name in a page
+RECORDED = re.compile(r'data-afm-record="([^"]+)"')  # the record that it reads
 
 
 class WidgetError(SphinxError):
@@ -47,19 +55,7 @@ class WidgetError(SphinxError):
     category = "Widget"
 
 
-def mount_html(
-    name: str, state: dict[str, Any], label: str, *, id: str = "", record: str = ""
-) -> str:
-    """The element that the host script looks for; ``utils.widgets.shared.base`` writes the same."""
-    body = json.dumps(state).replace("<", "\\u003c")
-    marks = f' id="{html.escape(id or name.replace("_", "-"))}" data-afm="{html.escape(name)}"'
-    if record:
-        marks += f' data-afm-record="{html.escape(record)}"'
-    return (
-        f'<div class="course-widget"{marks} role="group" aria-label="{html.escape(label)}">'
-        f'<script type="application/json">{body}</script>'
-        f"<p>{html.escape(label)}: interactive in the course's web pages and in a running notebook.</p></div>"
-    )
+# ---- the directive
 
 
 class anywidget(nodes.General, nodes.Element):  # noqa: N801  (docutils names nodes so)
@@ -81,71 +77,144 @@ class AnyWidget(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        where = (
-            f"{self.env.doc2path(self.env.docname)}:{self.lineno}: anywidget {self.arguments[0]}"
-        )
-        files = {}
-        for key, argument in (("esm", self.arguments[0]), ("css", self.options.get("css"))):
-            if argument:
-                rel, absolute = self.env.relfn2path(argument)
-                self.env.note_dependency(rel)
-                files[key] = absolute
-                if not Path(absolute).is_file():
-                    raise WidgetError(f"{where}: no such file: {rel}")
-        for part in parts(Path(files["esm"])):
-            self.env.note_dependency(str(part))
+        """Check what the page asks for, and leave a placeholder for it."""
+        files = {"esm": self._file(self.arguments[0])}
+        if self.options.get("css"):
+            files["css"] = self._file(self.options["css"])
+        module = Path(files["esm"])
+        name = module.parent.name
+        note_widget(self.env, module)
+
+        record = self.options.get("record", "")
+        if record:
+            self.env.note_dependency(Path("records", record).as_posix())
         live = self.options.get("live", "")
         if live:
-            if not (Path(self.env.srcdir, "records", live) / "model.safetensors").is_file():
-                raise WidgetError(f"{where}: records/{live} holds no model.safetensors")
-            self.env.note_dependency(Path("records", live, "model.safetensors").as_posix())
-        record = self.options.get("record", "")
-        name = Path(files["esm"]).parent.name
-        styles = (WIDGETS / "shared" / "widgets.css", WIDGETS / name / "widget.css")
-        for used in (*styles, *([Path("records", record)] if record else [])):
-            self.env.note_dependency(used.as_posix())
-        try:
-            state = json.loads("\n".join(self.content) or "{}")
-        except json.JSONDecodeError as error:
-            raise WidgetError(f"{where}: the body is not JSON ({error})") from None
-        if not isinstance(state, dict):
-            raise WidgetError(f"{where}: the body must be a JSON object")
-        if not (label := self.options.get("label")):
-            raise WidgetError(
-                f"{where}: ':label:' is missing (what a screen reader calls the widget)"
-            )
+            weights = Path("records", live, "model.safetensors")
+            if not Path(self.env.srcdir, weights).is_file():
+                raise self._error(f"{weights.parent.as_posix()} holds no {weights.name}")
+            self.env.note_dependency(weights.as_posix())
+
+        state = self._state()
+        label = self.options.get("label")
+        if not label:
+            raise self._error("':label:' is missing (what a screen reader calls the widget)")
         node = anywidget(state=state, label=label, record=record, live=live, **files)
         node["module"] = name
         self.add_name(node)
         return [node]
 
+    def _file(self, named: str) -> str:
+        """The path of a file that the page names. The page is built again when it changes."""
+        relative, absolute = self.env.relfn2path(named)
+        self.env.note_dependency(relative)
+        if not Path(absolute).is_file():
+            raise self._error(f"no such file: {relative}")
+        return absolute
 
-def visit_html(translator, node: anywidget) -> None:
-    state, builder = dict(node["state"]), translator.builder
-    if live := node["live"]:  # written once, and again when the model has changed
+    def _state(self) -> dict[str, Any]:
+        """The directive's body."""
+        try:
+            state = json.loads("\n".join(self.content) or "{}")
+        except json.JSONDecodeError as error:
+            raise self._error(f"the body is not JSON ({error})") from None
+        if not isinstance(state, dict):
+            raise self._error("the body must be a JSON object")
+        return state
+
+    def _error(self, message: str) -> WidgetError:
+        page = self.env.doc2path(self.env.docname)
+        return WidgetError(f"{page}:{self.lineno}: anywidget {self.arguments[0]}: {message}")
+
+
+def visit_html(translator: Any, node: anywidget) -> None:
+    """Write the element that the host script looks for."""
+    state = dict(node["state"])
+    builder = translator.builder
+    live = node["live"]
+    if live:  # the script is written once, and again when the model has changed
         script = f"live/{live}.js"
         size = write_script(Path(builder.srcdir, "records", live), Path(builder.outdir, script))
         here = builder.get_target_uri(builder.current_docname)
         state["live"] = {"src": relative_uri(here, script), "bytes": size}
-    mount = mount_html(
-        node["module"], state, node["label"], id=(node["ids"] or [""])[0], record=node["record"]
-    )
-    translator.body.append(mount)
+    id = node["ids"][0] if node["ids"] else ""
+    element = mount_html(node["module"], state, node["label"], id=id, record=node["record"])
+    translator.body.append(element)
     raise nodes.SkipNode
 
 
-def visit_text(translator, node: anywidget) -> None:
-    """Print and plain text cannot run it, so they say what stands there."""
+def visit_text(translator: Any, node: anywidget) -> None:
+    """Plain text cannot run a widget, so it says what stands there."""
     translator.add_text(f"[{node['label']}]")
     raise nodes.SkipNode
 
 
-def skip(translator, node: anywidget) -> None:
+def skip(translator: Any, node: anywidget) -> None:
+    """Print leaves a widget out."""
     raise nodes.SkipNode
 
 
-def _inline(path: Path, tag: str) -> str:
-    """The file's text (a module's with its parts), checked not to end the ``<tag>`` that it is put into."""
+# ---- when a page is built again
+
+
+def note_widget(env: BuildEnvironment, module: Path) -> None:
+    """Build the present page again when this widget changes: a part, a table, a style."""
+    shared_style = WIDGETS / "shared" / "widgets.css"
+    own_style = WIDGETS / module.parent.name / "widget.css"
+    for file in (*sources(module), shared_style, own_style):
+        env.note_dependency(file.as_posix())
+
+
+def note_stored_widgets(app: Sphinx, doctree: nodes.document) -> None:
+    """The same for a widget in a notebook's stored output."""
+    stored = "".join(raw.astext() for raw in doctree.findall(nodes.raw))
+    for name in set(MOUNTED.findall(stored)):
+        module = Path(app.srcdir) / WIDGETS / name / "widget.mjs"
+        if module.is_file():  # else the last step says so
+            note_widget(app.env, module)
+    for record in set(RECORDED.findall(stored)):
+        app.env.note_dependency(Path("records", record).as_posix())
+
+
+# ---- what a finished page needs
+
+
+def assets(body: str, source: Path, given: dict[str, dict[str, Path]]) -> str:
+    """The markup that the widgets mounted in ``body`` need, or "" when there is none.
+
+    ``source`` is the book's root; ``given`` maps a widget's name to the files that a directive
+    named, "esm" and perhaps "css".
+    """
+    names = sorted(set(MOUNTED.findall(body)))
+    if not names:
+        return ""
+    shared_style = source / WIDGETS / "shared" / "widgets.css"
+    styles = [_inlined(shared_style, "style")]
+    scripts = []
+    for name in names:
+        files = given.get(name, {})
+        folder = source / WIDGETS / name
+        css = files.get("css", folder / "widget.css")
+        if "css" in files or css.is_file():  # a widget need not have a style of its own
+            styles.append(_inlined(css, "style"))
+        module = _inlined(files.get("esm", folder / "widget.mjs"), "script")
+        scripts.append(f'<script type="text/plain" data-afm-module="{name}">{module}</script>')
+
+    for record in sorted(set(RECORDED.findall(body))):
+        data = _record(source / "records", record)
+        scripts.append(
+            f'<script type="application/json" data-afm-record-file="{record}">{data}</script>'
+        )
+    style = "\n".join(styles)
+    host = _inlined(HOST, "script")
+    return "\n".join([f"<style>{style}</style>", *scripts, f"<script>{host}</script>"])
+
+
+def _inlined(path: Path, tag: str) -> str:
+    """The file's text, checked not to end the ``<tag>`` that it is put into.
+
+    A module comes with its parts and Python's tables.
+    """
     if not path.is_file():
         raise WidgetError(f"no such file: {path}")
     text = bundle(path) if path.suffix == ".mjs" else path.read_text(encoding="utf-8")
@@ -154,50 +223,30 @@ def _inline(path: Path, tag: str) -> str:
     return text
 
 
-def assets(body: str, source: Path, given: dict[str, dict[str, Path]]) -> str:
-    """The markup that the widgets mounted in ``body`` need, or "" when there is none.
-
-    ``source`` is the book's root; ``given`` maps a module's name to the files that a directive named.
-    """
-    names = sorted(set(re.findall(r'data-afm="([\w-]+)"', body)))
-    if not names:
-        return ""
-    root = source / WIDGETS
-    styles, modules = [_inline(root / "shared" / "widgets.css", "style")], []
-    for name in names:
-        files = given.get(name, {})
-        css = files.get("css") or root / name / "widget.css"
-        if "css" in files or css.is_file():
-            styles.append(_inline(css, "style"))
-        module = _inline(files.get("esm") or root / name / "widget.mjs", "script")
-        modules.append(f'<script type="text/plain" data-afm-module="{name}">{module}</script>')
-    for record in sorted(set(re.findall(r'data-afm-record="([^"]+)"', body))):
-        path = (source / "records" / record).resolve()
-        if not path.is_relative_to((source / "records").resolve()):
-            raise WidgetError(f"record {record!r} is not under records/")
-        data = json.loads(_inline(path, "script"))
-        data = data["data"] if "provenance" in data else data  # what utils.records wrote
-        text = json.dumps(data, separators=(",", ":"))
-        modules.append(
-            f'<script type="application/json" data-afm-record-file="{record}">{text}</script>'
-        )
-    host = _inline(HOST, "script")
-    return "\n".join(
-        [f"<style>{chr(10).join(styles)}</style>", *modules, f"<script>{host}</script>"]
-    )
+def _record(folder: Path, name: str) -> str:
+    """The data of a record below ``folder``, as compact JSON."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise WidgetError(f"record {name!r} is not under records/")
+    content = json.loads(_inlined(path, "script"))
+    written_by_us = "provenance" in content  # by utils.records
+    return json.dumps(content["data"] if written_by_us else content, separators=(",", ":"))
 
 
-def add_assets(app, pagename: str, templatename: str, context: dict[str, Any], doctree) -> None:
+def add_assets(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Add to a page what its widgets need."""
     if doctree is None or "body" not in context:
         return
-    given = {
-        node["module"]: {key: Path(node[key]) for key in ("esm", "css") if key in node}
-        for node in doctree.findall(anywidget)
-    }
+    given: dict[str, dict[str, Path]] = {}
+    for node in doctree.findall(anywidget):
+        given[node["module"]] = {key: Path(node[key]) for key in ("esm", "css") if key in node}
     context["body"] += assets(context["body"], Path(app.srcdir), given)
 
 
-def setup(app) -> dict[str, Any]:
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive and the other steps."""
     app.add_node(
         anywidget,
         html=(visit_html, None),
@@ -206,5 +255,6 @@ def setup(app) -> dict[str, Any]:
         man=(skip, None),
     )
     app.add_directive("anywidget", AnyWidget)
+    app.connect("doctree-read", note_stored_widgets)
     app.connect("html-page-context", add_assets)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

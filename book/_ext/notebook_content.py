@@ -24,14 +24,19 @@ import base64
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxRole
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.files import write_whole
 
 
 class NotebookContentError(SphinxError):
@@ -40,24 +45,30 @@ class NotebookContentError(SphinxError):
     category = "Notebook content"
 
 
+# ---- figures
+
+
 def find_cell(notebook: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the one cell whose ``id`` or ``metadata.name`` is ``name``.
 
     Raises ``NotebookContentError`` when there is none, or more than one.
     """
     cells = notebook.get("cells", [])
-    found = [
-        cell for cell in cells if name in (cell.get("id"), cell.get("metadata", {}).get("name"))
-    ]
+    found = []
+    for cell in cells:
+        if name in (cell.get("id"), cell.get("metadata", {}).get("name")):
+            found.append(cell)
     if len(found) != 1:
-        known = ", ".join(str(c.get("id")) for c in cells if _pngs(c)) or "none"
-        count = "no cell" if not found else f"{len(found)} cells"
+        with_figure = [str(cell.get("id")) for cell in cells if _images(cell)]
+        known = ", ".join(with_figure) or "none"
+        count = f"{len(found)} cells" if found else "no cell"
         raise NotebookContentError(f"{count} called {name!r} (cells with a figure: {known})")
     return found[0]
 
 
-def _pngs(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    return [out for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
+def _images(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outputs of ``cell`` that are PNGs."""
+    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
 
 
 def figure_of(cell: dict[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
@@ -65,18 +76,28 @@ def figure_of(cell: dict[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
 
     Raises ``NotebookContentError`` if the cell holds no PNG, or several, or no usable text.
     """
-    images = _pngs(cell)
+    images = _images(cell)
     if len(images) != 1:
         raise NotebookContentError(f"the cell has {len(images)} image/png outputs, one is needed")
+    [image] = images
+
     alt = cell.get("metadata", {}).get("mystnb", {}).get("image", {}).get("alt", "")
-    # A path or a file name is what Sphinx falls back to; it tells a listener nothing.
-    if not isinstance(alt, str) or not alt.strip() or re.fullmatch(r"\S+", alt.strip()):
+    if not _is_description(alt):
         raise NotebookContentError(
             f"the cell's metadata.mystnb.image.alt is not a description: {alt!r}"
         )
-    data = images[0]["data"]["image/png"]
+    data = image["data"]["image/png"]
     text = "".join(data) if isinstance(data, list) else data
-    return base64.b64decode(text), alt.strip(), images[0].get("metadata", {}).get("image/png", {})
+    metadata = image.get("metadata", {}).get("image/png", {})
+    return base64.b64decode(text), alt.strip(), metadata
+
+
+def _is_description(alt: Any) -> bool:
+    """Whether ``alt`` is a text of more than one word.
+
+    A path or a file name is what Sphinx falls back to; it tells a listener nothing.
+    """
+    return isinstance(alt, str) and len(alt.split()) > 1
 
 
 class NotebookFigure(Figure):
@@ -90,38 +111,53 @@ class NotebookFigure(Figure):
     }
 
     def run(self) -> list[nodes.Node]:
+        """Write the figure to a file, and go on as an ordinary figure of that file."""
         env = self.state.document.settings.env
-        notebook, _, cell = self.arguments[0].partition("::")
+        target = self.arguments[0]
         try:
-            if not cell:
-                raise NotebookContentError("write NOTEBOOK.ipynb::CELL")
-            if not self.content:
-                raise NotebookContentError("the caption is missing")
-            rel, absolute = env.relfn2path(notebook)
-            env.note_dependency(rel)
-            png, alt, meta = figure_of(find_cell(_read_json(Path(absolute)), cell))
+            png, alt, metadata = self._stored_figure(target)
         except NotebookContentError as error:
             where = f"{env.doc2path(env.docname)}:{self.lineno}"
-            raise NotebookContentError(
-                f"{where}: notebook-figure {self.arguments[0]}: {error}"
-            ) from None
-        # Beside the doctrees, as myst-nb does: Sphinx copies an image only from a file.
-        folder = Path(env.app.doctreedir).parent / "notebook_figures"
-        name = "-".join((*Path(rel).with_suffix("").parts[-2:], re.sub(r"[^\w.-]", "_", cell)))
-        file = folder / f"{name}.png"
+            raise NotebookContentError(f"{where}: notebook-figure {target}: {error}") from None
+
+        file = self._file(target)
         _write_if_changed(file, png)
-        self.arguments[0] = Path(
-            os.path.relpath(file, Path(env.doc2path(env.docname)).parent)
-        ).as_posix()
+        page_folder = Path(env.doc2path(env.docname)).parent
+        self.arguments[0] = Path(os.path.relpath(file, page_folder)).as_posix()
         self.options["alt"] = alt
-        if "width" in meta:  # a retina figure states the width that it was drawn for
-            self.options.setdefault(
-                "width", directives.length_or_percentage_or_unitless(str(meta["width"]))
-            )
+        if "width" in metadata:  # a retina figure states the width that it was drawn for
+            width = directives.length_or_percentage_or_unitless(str(metadata["width"]))
+            self.options.setdefault("width", width)
         return super().run()
+
+    def _stored_figure(self, target: str) -> tuple[bytes, str, dict[str, Any]]:
+        """What `figure_of` says of the cell that ``target`` names."""
+        env = self.state.document.settings.env
+        notebook, _, cell = target.partition("::")
+        if not cell:
+            raise NotebookContentError("write NOTEBOOK.ipynb::CELL")
+        if not self.content:
+            raise NotebookContentError("the caption is missing")
+        relative, absolute = env.relfn2path(notebook)
+        env.note_dependency(relative)
+        return figure_of(find_cell(_read_json(Path(absolute)), cell))
+
+    def _file(self, target: str) -> Path:
+        """Where the figure is written: beside the doctrees, as myst-nb does.
+
+        Sphinx copies an image only from a file.
+        """
+        env = self.state.document.settings.env
+        notebook, _, cell = target.partition("::")
+        relative, _ = env.relfn2path(notebook)
+        chapter_and_notebook = Path(relative).with_suffix("").parts[-2:]
+        name = "-".join([*chapter_and_notebook, re.sub(r"[^\w.-]", "_", cell)])
+        folder = Path(env.app.doctreedir).parent / "notebook_figures"
+        return folder / f"{name}.png"
 
 
 def _read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises ``NotebookContentError`` where it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError:
@@ -131,12 +167,13 @@ def _read_json(path: Path) -> Any:
 
 
 def _write_if_changed(file: Path, content: bytes) -> None:
-    if file.exists() and file.read_bytes() == content:
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(file)
+    """Leave a file as it is where it holds ``content`` already: Sphinx goes by its date."""
+    unchanged = file.exists() and file.read_bytes() == content
+    if not unchanged:
+        write_whole(file, content)
+
+
+# ---- numbers
 
 
 def record_value(root: Path, text: str) -> str:
@@ -146,37 +183,42 @@ def record_value(root: Path, text: str) -> str:
     how many digits it wants. Raises ``NotebookContentError`` when anything is missing.
     """
     file, _, rest = text.partition("::")
-    path, _, spec = rest.partition(":")
+    path, _, format_spec = rest.partition(":")
     if not file or not path:
         raise NotebookContentError("write FILE.json::path.to.value, then :FORMAT if wanted")
-    value = _read_json(root / file)
+    value = _value_at(_read_json(root / file), path)
+    if isinstance(value, bool | dict | list) or value is None:
+        raise NotebookContentError(f"{path} is a {type(value).__name__}, not a number or a text")
+    if isinstance(value, float) and not format_spec:
+        raise NotebookContentError(f"{path} is {value!r}: state how to write it, as in ':.2f'")
+    try:
+        return format(value, format_spec)
+    except ValueError as error:
+        raise NotebookContentError(f"{format_spec!r} cannot format {value!r} ({error})") from None
+
+
+def _value_at(value: Any, path: str) -> Any:
+    """Follow ``path``, keys and list positions joined by dots, into ``value``."""
     walked: list[str] = []
     for key in path.split("."):
         try:
             value = value[int(key)] if isinstance(value, list) else value[key]
         except (KeyError, IndexError, TypeError, ValueError):
             at = ".".join(walked) or "the top"
-            keys = (
-                ", ".join(map(str, value)) if isinstance(value, dict) else f"{type(value).__name__}"
-            )
-            raise NotebookContentError(f"no {key!r} at {at} (there: {keys[:200]})") from None
+            there = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
+            raise NotebookContentError(f"no {key!r} at {at} (there: {there[:200]})") from None
         walked.append(key)
-    if isinstance(value, bool | dict | list) or value is None:
-        raise NotebookContentError(f"{path} is a {type(value).__name__}, not a number or a text")
-    if isinstance(value, float) and not spec:
-        raise NotebookContentError(f"{path} is {value!r}: state how to write it, as in ':.2f'")
-    try:
-        return format(value, spec)
-    except ValueError as error:
-        raise NotebookContentError(f"{spec!r} cannot format {value!r} ({error})") from None
+    return value
 
 
 class RecordRole(SphinxRole):
     """``{record}`FILE.json::path.to.value:.2f` ``: one number of a stored run."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Write the value; the page is built again when the record changes."""
         root = Path(self.env.srcdir) / "records"
-        self.env.note_dependency("records/" + self.text.partition("::")[0])
+        file = self.text.partition("::")[0]
+        self.env.note_dependency(f"records/{file}")
         try:
             return [nodes.Text(record_value(root, self.text))], []
         except NotebookContentError as error:
@@ -184,7 +226,8 @@ class RecordRole(SphinxRole):
             raise NotebookContentError(f"{where}: record {self.text}: {error}") from None
 
 
-def setup(app) -> dict[str, Any]:
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive and the role."""
     app.add_directive("notebook-figure", NotebookFigure)
     app.add_role("record", RecordRole())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""utils.widgets.sliders: a slider changes what is shown, and a page without a kernel shows the first position."""
+"""utils.widgets.sliders: a slider changes what is shown, and a static page shows its start."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import ipywidgets
 import pytest
 import torch
 
-from utils.models.course import choose_model
-from utils.sampling.passages import held_out_ids, listed_word_rate
 from utils.sampling.pipelines import Pipeline
 from utils.widgets.sliders import Panel, bars, coloured, shown, top_tokens
 
@@ -67,34 +65,6 @@ def test_coloured_text_is_escaped():
     assert "rgba(213,94,0,0.75)" in text  # no darker than that
 
 
-def test_stored_text():
-    class Characters:
-        def encode(self, text):
-            return list(map(ord, text))
-
-    assert held_out_ids(Characters(), 300).shape == (40, 300)
-    with pytest.raises(ValueError, match="length must be at most"):
-        held_out_ids(Characters(), 10_000)
-    assert listed_word_rate("cut the old man qqxz said cut") == 0.8
-    assert listed_word_rate("one two") != listed_word_rate("one two")  # NaN
-
-
-def test_a_model_that_cannot_be_fetched_is_replaced_and_named(monkeypatch, capsys):
-    def fail(address):
-        raise OSError(f"We couldn't connect to the hub for {address}\nsecond line")
-
-    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", fail)
-    monkeypatch.setattr("utils.models.course.load", lambda name: (name, "tokenizer"))
-    assert choose_model("gpt2") == ("course_gpt", "tokenizer")
-    message = capsys.readouterr().out
-    assert "openai-community/gpt2 could not be fetched" in message
-    assert "second line" not in message
-    assert choose_model() == ("course_gpt", "tokenizer")
-    assert capsys.readouterr().out == ""
-
-
 def test_names_are_checked():
-    with pytest.raises(ValueError, match="name must be one of"):
-        choose_model("gpt5")
     with pytest.raises(ValueError, match="name must be one of"):
         Panel(lambda: "", "warmth")

@@ -1,13 +1,14 @@
 """The course's explorers, a folder each, and the plain sliders of the notebooks.
 
-An explorer is a ``widget.mjs`` (with its parts beside it) and a ``widget.py``. The ``.mjs`` is an anywidget
-front-end module (AFM): it runs unchanged in JupyterLab, VS Code and Colab, where the Python class drives
-it, and on the book's static pages, where ``book/_ext`` mounts it without a kernel.
+An explorer is a ``widget.mjs`` (with its parts beside it) and a ``widget.py``. The ``.mjs`` is an
+anywidget front-end module (AFM): it runs unchanged in JupyterLab, VS Code and Colab, where the
+Python class drives it, and on the book's static pages, where ``book/_ext`` mounts it without a
+kernel.
 """
 
 from utils.lazy import exports
 
-__getattr__, __all__ = exports(
+__getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "parameter_budget": ["ParameterBudget"],

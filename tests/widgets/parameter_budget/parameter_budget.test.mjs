@@ -1,45 +1,49 @@
-// The explorer's core against the numbers that Python wrote: tests/test_widgets.py makes the fixture.
+// The explorer's core against the numbers that Python wrote: test_widget.py makes the fixture.
 import assert from "node:assert/strict";
-import fs from "node:fs";
+import { readFileSync } from "node:fs";
 import test from "node:test";
-import * as core from "../../../utils/widgets/parameter_budget/widget.mjs";
 
-const fixture = JSON.parse(fs.readFileSync(process.env.COURSE_FIXTURE, "utf8"));
+import { GPUS, PARTS, PRECISIONS, PRESETS } from "course:models/budget";
+import * as budget from "../../../utils/widgets/parameter_budget/budget.mjs";
+import { linkable, settings, stops } from "../../../utils/widgets/parameter_budget/settings.mjs";
+import * as words from "../../../utils/widgets/parameter_budget/words.mjs";
+
+const fixture = JSON.parse(readFileSync(process.env.COURSE_FIXTURE, "utf8"));
 const close = (value, expected, what) => {
   const apart = Math.abs(value - expected) / Math.max(1, Math.abs(expected));
   assert.ok(apart <= 1e-12, `${what}: ${value}, Python says ${expected}`);
 };
 
 test("the tables are Python's", () => {
-  assert.deepEqual(core.PARTS, fixture.parts);
-  assert.deepEqual(core.PRECISIONS, fixture.precisions);
-  assert.deepEqual(core.GPUS, fixture.gpus);
+  assert.deepEqual(PARTS, fixture.parts);
+  assert.deepEqual(PRECISIONS, fixture.precisions);
+  assert.deepEqual(GPUS, fixture.gpus);
 });
 
 test("a preset has Python's sizes and lands on the published count", () => {
-  assert.deepEqual(Object.keys(core.PRESETS), fixture.presets.map((p) => p.name));
+  assert.deepEqual(Object.keys(PRESETS), fixture.presets.map((p) => p.name));
   for (const { name, label, shape, published, tokens, count } of fixture.presets) {
-    const s = core.settings((key) => (key === "preset" ? name : null));
+    const s = settings((key) => (key === "preset" ? name : null));
     for (const [key, value] of Object.entries(shape)) assert.equal(s[key], value, `${name} ${key}`);
-    const preset = core.PRESETS[name];
+    const preset = PRESETS[name];
     assert.deepEqual([preset.label, preset.published, preset.tokens], [label, published, tokens]);
-    assert.equal(core.countParameters(s), count);
+    assert.equal(budget.countParameters(s), count);
     if (Number.isInteger(published) && name !== "gpt3") assert.equal(count, published);
   }
-  const gpt3 = core.countParameters(core.PRESETS.gpt3);
+  const gpt3 = budget.countParameters(PRESETS.gpt3);
   assert.ok(Math.abs(gpt3 / 175e9 - 1) < 0.01);
 });
 
 test(`${fixture.cases.length} random configurations give Python's numbers`, () => {
   for (const [i, c] of fixture.cases.entries()) {
-    assert.deepEqual(core.parameterCounts(c.shape), c.counts, `case ${i}`);
-    const memory = core.memoryBytes(c.shape, c.precision, c.batch_size);
+    assert.deepEqual(budget.parameterCounts(c.shape), c.counts, `case ${i}`);
+    const memory = budget.memoryBytes(c.shape, c.precision, c.batch_size);
     assert.deepEqual(Object.keys(memory), Object.keys(c.memory));
     for (const key of Object.keys(memory)) close(memory[key], c.memory[key], `case ${i} ${key}`);
-    assert.deepEqual(core.flopsPerToken(c.shape), c.flops_per_token, `case ${i}`);
-    close(core.trainingFlops(c.shape, c.tokens), c.training_flops, `case ${i} training_flops`);
+    assert.deepEqual(budget.flopsPerToken(c.shape), c.flops_per_token, `case ${i}`);
+    close(budget.trainingFlops(c.shape, c.tokens), c.training_flops, `case ${i} training_flops`);
     close(
-      core.trainingDays(c.training_flops, c.gpu, c),
+      budget.trainingDays(c.training_flops, c.gpu, c),
       c.training_days,
       `case ${i} training_days`,
     );
@@ -70,24 +74,24 @@ test("whatever an address asks for becomes a model that can be built", () => {
   let state = 12345;
   const pick = () => wild[(state = (state * 1103515245 + 12345) % 2147483648) % wild.length];
   for (let i = 0; i < 2000; i++) {
-    const asked = Object.fromEntries(core.linkable.map((key) => [key, pick()]));
-    const s = core.settings((key) => asked[key]);
+    const asked = Object.fromEntries(linkable.map((key) => [key, pick()]));
+    const s = settings((key) => asked[key]);
     assert.equal(s.d_model % s.n_head, 0);
     assert.equal(s.n_head % s.n_kv_head, 0);
     if (s.style === "llama") assert.equal((s.d_model / s.n_head) % 2, 0);
-    for (const n of Object.values(core.memoryBytes(s, s.precision, s.batch_size))) {
+    for (const n of Object.values(budget.memoryBytes(s, s.precision, s.batch_size))) {
       assert.ok(n > 0 && Number.isFinite(n));
     }
-    const days = core.trainingDays(core.trainingFlops(s, s.tokens), s.gpu, s);
+    const days = budget.trainingDays(budget.trainingFlops(s, s.tokens), s.gpu, s);
     assert.ok(days > 0 && Number.isFinite(days));
   }
 });
 
 test("a slider offers its present value, in rising order", () => {
-  for (const name of Object.keys(core.PRESETS)) {
-    const s = core.settings((key) => (key === "preset" ? name : null));
-    for (const key of core.linkable.filter((k) => typeof s[k] === "number")) {
-      const list = core.stops(key, s);
+  for (const name of Object.keys(PRESETS)) {
+    const s = settings((key) => (key === "preset" ? name : null));
+    for (const key of linkable.filter((k) => typeof s[k] === "number")) {
+      const list = stops(key, s);
       assert.ok(list.includes(s[key]), `${name} ${key}`);
       assert.ok(list.every((v, i) => i === 0 || v > list[i - 1]), `${name} ${key}`);
     }
@@ -95,7 +99,7 @@ test("a slider offers its present value, in rising order", () => {
 });
 
 test("heads come back when the width does", () => {
-  const at = (width) => core.settings((key) => ({ preset: "gpt2", d_model: width })[key]).n_head;
+  const at = (width) => settings((key) => ({ preset: "gpt2", d_model: width })[key]).n_head;
   assert.equal(768 % at(768), 0);
   assert.equal(at(768), 12);
   assert.equal(at(1024), 16);
@@ -103,10 +107,10 @@ test("heads come back when the width does", () => {
 });
 
 test("numbers read as people write them", () => {
-  assert.equal(core.short(124439808), "124\u00a0million");
-  assert.equal(core.short(999.6e6), "1.00\u00a0billion");
-  assert.equal(core.bytes(248879616), "249\u00a0MB");
-  assert.equal(core.power(3.14e23), "3.14 × 10²³");
-  assert.equal(core.duration(0.01), "14.4 minutes");
-  assert.equal(core.duration(9200), "9,200 days (25.2 years)");
+  assert.equal(words.short(124439808), "124\u00a0million");
+  assert.equal(words.short(999.6e6), "1.00\u00a0billion");
+  assert.equal(words.bytes(248879616), "249\u00a0MB");
+  assert.equal(words.power(3.14e23), "3.14 × 10²³");
+  assert.equal(words.duration(0.01), "14.4 minutes");
+  assert.equal(words.duration(9200), "9,200 days (25.2 years)");
 });

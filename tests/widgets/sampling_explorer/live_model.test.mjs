@@ -1,14 +1,14 @@
-// The model in the page against torch, its tokenizer against `tokenizers`, its stop strings against Python's
-// (see tests/test_live_model.py).
+// The model in the page against torch, its tokenizer against `tokenizers`, its stop strings against
+// Python's: test_live_model.py makes the fixture.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
+import { OFF } from "course:sampling/settings";
 import { Tokenizer } from "../../../utils/widgets/sampling_explorer/bpe.mjs";
 import { LiveGPT, readSafetensors } from "../../../utils/widgets/sampling_explorer/live_gpt.mjs";
-import { Writer } from "../../../utils/widgets/sampling_explorer/live_panel.mjs";
-import { OFF } from "../../../utils/widgets/sampling_explorer/decoding.mjs";
 import { StopScanner } from "../../../utils/widgets/sampling_explorer/stop_scanner.mjs";
+import { Writer } from "../../../utils/widgets/sampling_explorer/writer.mjs";
 
 const fixture = JSON.parse(readFileSync(process.env.COURSE_FIXTURE, "utf8"));
 const buffer = (path) => {
@@ -106,7 +106,8 @@ test("the writer draws, replays, stops and fills the context", () => {
   assert.equal(cut.scanner.text, a.scanner.text.slice(0, a.scanner.text.indexOf(end)));
   assert.match(cut.reason, /^stopped before/);
   const after = cut.position(), logits = after.logits.slice();
-  assert.deepEqual(after.output_ids, cut.output); // the chart stands behind the whole output, stop string and all
+  // The chart stands behind the whole output, stop string and all.
+  assert.deepEqual(after.output_ids, cut.output);
   assert.equal(after.output, tokenizer.decode(cut.output));
   loaded.gpt.reset();
   for (const id of [...cut.prompt, ...cut.output]) loaded.gpt.step(id);
@@ -115,7 +116,8 @@ test("the writer draws, replays, stops and fills the context", () => {
   assert.equal(greedy.tokens[0].probability, 1);
   const full = write(fixture.long, { maxTokens: 255 });
   assert.equal(full.prompt.length + full.output.length, loaded.gpt.contextLength + 1);
-  assert.deepEqual(full.position().output_ids, full.output.slice(0, -1)); // the last token has no room
+  // The last token has no room.
+  assert.deepEqual(full.position().output_ids, full.output.slice(0, -1));
   assert.match(full.reason, /context of 256 tokens is full/);
   assert.throws(() => new Writer(loaded, ""), /at least one token/);
   assert.throws(() => new Writer(loaded, "a ".repeat(300)), /at most 256 fit/);

@@ -1,22 +1,21 @@
-// The explorer's numeric core against the values that Python computed (see tests/test_sampling_explorer.py).
+// The explorer's numeric core against the values that Python computed: test_widget.py makes the
+// fixture.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
+import { ENGINES, OFF } from "course:sampling/settings";
 import {
   activeOrder,
   cumulate,
   decode,
   draw,
-  ENGINES,
-  OFF,
-  settings,
-  stops,
   uniform,
   unpackLogits,
-} from "../../../utils/widgets/sampling_explorer/widget.mjs";
-import { percent } from "../../../utils/widgets/shared/dom.mjs";
+} from "../../../utils/widgets/sampling_explorer/decoding.mjs";
+import { settings, stops } from "../../../utils/widgets/sampling_explorer/settings.mjs";
 import { chartRows } from "../../../utils/widgets/sampling_explorer/token_chart.mjs";
+import { percent } from "../../../utils/widgets/sampling_explorer/words.mjs";
 
 const fixture = JSON.parse(readFileSync(process.env.COURSE_FIXTURE, "utf8"));
 const doubles = (path) => {
@@ -66,7 +65,7 @@ test("the engines are Python's", () => {
   for (const [name, engine] of Object.entries(fixture.engines)) {
     assert.deepEqual(ENGINES[name].order, engine.order);
     assert.equal(ENGINES[name].ties, engine.ties);
-    assert.equal(ENGINES[name].window, engine.last_n ?? Infinity);
+    assert.equal(ENGINES[name].window, engine.last_n);
     assert.deepEqual([...ENGINES[name].outputOnly].sort(), engine.output_only);
   }
   assert.deepEqual(Object.keys(ENGINES), Object.keys(fixture.engines));

@@ -1,4 +1,4 @@
-"""The sampling explorer in a real browser: over http and from disk, with no other host and no error."""
+"""The sampling explorer in a real browser: over http and from disk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_book import BuildError, build, code_cell, notebook, widget_book
-
-pytestmark = pytest.mark.browser
+from tests.small_book import code_cell, notebook, widget_book
 
 INDEX = """# Sampling
 
@@ -69,7 +67,7 @@ def wait_for_status(page, start: str) -> None:
 
 
 def write(page, tokens: int | str, prompt: str | None = None, until: str = "Ended") -> None:
-    """Load the model if need be, press Write, and wait for the status that starts with ``until``."""
+    """Load the model if need be, press Write, wait for the status that starts with ``until``."""
     if (load := page.get_by_role("button", name="Load the model")).is_visible():
         load.click()
     page.get_by_label("Tokens", exact=True).fill(str(tokens))
@@ -165,7 +163,8 @@ def test_the_seed_that_is_shown_is_the_one_used_and_linked(visit, site) -> None:
 def test_the_marks_of_few_draws_are_true(visit, site) -> None:
     page = visit(f"{site.as_uri()}/book/sampling.html{WIDGET}?draws=2")
     rows = page.locator(f"{WIDGET} .cw-chart tbody tr:not(.cw-more)").evaluate_all(
-        """rows => rows.map(row => [".cw-now", ".cw-own", ".cw-drawn"].map(s => row.querySelector(s))
+        """rows => rows.map(row => [".cw-now", ".cw-own", ".cw-drawn"]
+             .map(s => row.querySelector(s))
              .map(x => x.hidden ? 0 : parseFloat(x.style.left || x.style.width)))"""
     )
     assert (
@@ -383,7 +382,8 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
     )
     assert spill == []
     cut = page.locator(f"{WIDGET} :is(.cw-facts dd, .cw-number, output)").evaluate_all(
-        "all => all.filter(x => x.scrollWidth > x.clientWidth + 1 && x.clientWidth).map(x => x.textContent)"
+        """all => all.filter(x => x.scrollWidth > x.clientWidth + 1 && x.clientWidth)
+                     .map(x => x.textContent)"""
     )
     assert cut == []
     unnamed = page.locator(f"{WIDGET} :is(select, input, textarea)").evaluate_all(
@@ -399,10 +399,3 @@ def test_fits_and_is_accessible(visit, site, dark, width) -> None:
     assert [
         (v["id"], [n["html"] for n in v["nodes"]][:2]) for v in results.response["violations"]
     ] == []
-
-
-def test_a_model_that_is_not_there_ends_the_build(tmp_path) -> None:
-    (tmp_path / "demo.mjs").write_text("export default { render }")
-    page = "# Page\n\n```{anywidget} demo.mjs\n:label: x\n:live: nothing\n```\n"
-    with pytest.raises(BuildError, match=r"records/nothing holds no model.safetensors"):
-        build(tmp_path, {"index.md": page}, extensions=["myst_parser", "course_widgets"])

@@ -1,4 +1,4 @@
-"""The model that a page runs: weights, forward pass and tokenizer against torch and `tokenizers`."""
+"""The model that a page runs, against torch and `tokenizers`: weights, forward pass, ids."""
 
 from __future__ import annotations
 
@@ -30,45 +30,41 @@ from utils.widgets.sampling_explorer.live_weights import (
 pytestmark = pytest.mark.usefixtures("one_thread")
 MODEL = repo_root() / "records" / "course_gpt"
 ODD = (
-    *(
-        "",
-        " ",
-        "  ",
-        "   a",
-        "a   ",
-        "\n",
-        "\n\n a",
-        "\t\tx",
-        "\u00a0\u2003a",
-        "\u0085b",
-        "\ufeffc",
-        "\u180ed",
-    ),
-    *(
-        "'s 're 've 'm 'll 'd 't 'S",
-        "don't I'll we've",
-        "’s",
-        "x1y2 ３ ½ Ⅷ ²",
-        "😀",
-        "👨‍👩‍👧‍👦 é é",
-        "🇩🇪🏳️‍🌈",
-    ),
-    *(
-        "中文字符",
-        "العربية",
-        "नमस्ते",
-        "\u0000\u0001",
-        "<|endoftext|>",
-        "a<|endoftext|> b<|endoftext|>",
-    ),
-    *(
-        "<|endoftext",
-        "toString __proto__ constructor",
-        "\r\n\r\n",
-        "a\u2028b\u2029c",
-        "１２３",
-        "ﬁ ß İ",
-    ),
+    # white space of every kind, alone and beside letters
+    "",
+    " ",
+    "  ",
+    "   a",
+    "a   ",
+    "\n",
+    "\n\n a",
+    "\t\tx",
+    "\u00a0\u2003a",
+    "\u0085b",
+    "\ufeffc",
+    "\u180ed",
+    # contractions, digits, emoji of several code points
+    "'s 're 've 'm 'll 'd 't 'S",
+    "don't I'll we've",
+    "’s",
+    "x1y2 ３ ½ Ⅷ ²",
+    "😀",
+    "👨‍👩‍👧‍👦 é é",
+    "🇩🇪🏳️‍🌈",
+    # other scripts, control characters, special tokens
+    "中文字符",
+    "العربية",
+    "नमस्ते",
+    "\u0000\u0001",
+    "<|endoftext|>",
+    "a<|endoftext|> b<|endoftext|>",
+    # what only looks special, separators, compatibility characters
+    "<|endoftext",
+    "toString __proto__ constructor",
+    "\r\n\r\n",
+    "a\u2028b\u2029c",
+    "１２３",
+    "ﬁ ß İ",
 )
 
 
@@ -103,7 +99,7 @@ def dequantized(model: GPT, weights: bytes) -> GPT:
 
 
 def strings(tokenizer, rng: random.Random) -> list[str]:
-    """Held-out prose cut anywhere, spiced with emoji, odd white space and characters of every plane."""
+    """Held-out prose cut anywhere, spiced with emoji, odd spaces and characters of every plane."""
     prose = tokenizer.decode(held_out_ids(tokenizer)[::5].flatten().tolist())
     # Only characters old enough that Python, the library and the browser agree on what they are.
     known = [chr(c) for c in range(0x20000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
@@ -124,7 +120,10 @@ def strings(tokenizer, rng: random.Random) -> list[str]:
 
 
 def scans(tokenizer, texts: list[str], rng: random.Random) -> list[dict]:
-    """What Python's scanner releases token by token, for stop strings taken from the text and for others."""
+    """What Python's scanner releases token by token.
+
+    Some stop strings are taken from the text, others are not in it.
+    """
     found = []
     for text in texts:
         ids = tokenizer.encode(text).ids

@@ -1,4 +1,4 @@
-"""The sampling explorer without a browser: JavaScript = Python, record, class, joined parts."""
+"""The sampling explorer without a browser: JavaScript = Python, record, class."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.sampling.explorer_data import NAME, entropy, repeated_mass
+from experiments.sampling.explorer_data import entropy, repeated_mass
 from tests.node import node
 from utils import records
 from utils.models.course import load
-from utils.runtime import repo_root
-from utils.sampling.pipelines import ENGINES, Pipeline
+from utils.sampling.pipelines import Pipeline
+from utils.sampling.settings import ENGINES
 from utils.sampling.transforms import sample
-from utils.widgets.sampling_explorer.positions import next_logits, pack, unpack
+from utils.widgets.sampling_explorer.positions import RECORD, next_logits, pack, unpack
 from utils.widgets.sampling_explorer.widget import SamplingExplorer
-from utils.widgets.shared.bundle import bundle, parts
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-WIDGETS = repo_root() / "utils" / "widgets"
 SETTINGS = (
-    *("temperature", "top_k", "top_p", "min_p"),
-    *("repetition_penalty", "frequency_penalty", "presence_penalty"),
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "frequency_penalty",
+    "presence_penalty",
 )
 CASES = 600
 
 
 @pytest.fixture(scope="module")
 def explorer() -> dict:
-    return records.load(NAME).data
+    return records.load(RECORD).data
 
 
 def random_settings(rng: random.Random) -> dict:
@@ -163,7 +166,7 @@ def test_the_learners_own_model(course) -> None:
     assert widget.vocab[tokenizer.encode(" the").ids[0]] == " the"
     html = widget.static_html()
     assert '{"engine": "mlx", "top_k": 40}' in html  # settings, never the live run's arrays
-    assert f'data-afm-record="{NAME}.json"' in html
+    assert f'data-afm-record="{RECORD}.json"' in html
 
 
 def test_a_model_that_answers_as_those_of_transformers_do() -> None:
@@ -192,27 +195,3 @@ def test_a_model_that_answers_as_those_of_transformers_do() -> None:
 def test_the_class_refuses_in_one_line(course, arguments, message) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         SamplingExplorer(course[0], **arguments)
-
-
-# ---- one module out of several files
-
-
-def test_parts_are_joined_each_once() -> None:
-    files = parts(WIDGETS / "sampling_explorer" / "widget.mjs")
-    assert files[-1].name == "widget.mjs"
-    assert len(files) == len(set(files)) >= 6
-    text = bundle(WIDGETS / "sampling_explorer" / "widget.mjs")
-    assert not re.search(r"^import ", text, re.M)
-    assert text.count("export default") == 1
-    assert text.count("class StopScanner") == 1
-    alone = WIDGETS / "parameter_budget" / "widget.mjs"
-    assert bundle(alone) == alone.read_text(encoding="utf-8")
-
-
-def test_joining_refuses_a_name_twice_and_a_missing_part(tmp_path) -> None:
-    (tmp_path / "a.mjs").write_text('import { f } from "./b.mjs";\nconst g = 1;\n')
-    with pytest.raises(FileNotFoundError):
-        bundle(tmp_path / "a.mjs")
-    (tmp_path / "b.mjs").write_text("export const f = 1, h = 2;\nfunction g() {}\n")
-    with pytest.raises(ValueError, match=r"a.mjs and b.mjs both declare g"):
-        bundle(tmp_path / "a.mjs")

@@ -10,8 +10,6 @@ import pytest
 from tests.small_book import code_cell, notebook, widget_book
 from utils.landscape import solution_path as sp
 
-pytestmark = pytest.mark.browser
-
 START = "document.querySelector('.cw-handle').getAttribute('aria-valuenow')"
 INDEX = """# Paths
 

@@ -2,4 +2,4 @@
 
 from utils.lazy import exports
 
-__getattr__, __all__ = exports(__name__, {"widget": ["ParameterBudget"]})
+__getattr__, __dir__, __all__ = exports(__name__, {"widget": ["ParameterBudget"]})

@@ -1,48 +1,77 @@
-// The course's model in plain JavaScript: a Llama-style forward pass with a KV cache, one token at a time.
-// It repeats utils/gpt.py; tests hold the two equal. Weights come as safetensors in transformers' layout, in
-// float32, float16 or int8 with one scale a row (utils/widgets/live_weights.py writes the latter).
+// The course's model in plain JavaScript: a Llama-style forward pass with a KV cache, one token at
+// a time. It repeats utils/models/gpt.py; tests hold the two equal. Weights come as safetensors in
+// transformers' layout, in float32, float16 or int8 with one scale per row (live_weights.py writes
+// the latter).
 
-const half = (bits) => {
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+// ---- Weights
+
+/** The number that the 16 bits of a float16 stand for. */
+function half(bits) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
   if (exponent === 0) return sign * fraction * 2 ** -24;
-  return exponent === 31
-    ? (fraction ? NaN : sign * Infinity)
-    : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-};
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
 
-/** The tensors of a safetensors file as `{shape, data: Float32Array}` by name, and its `metadata`. */
+/**
+ * The rows of int8 numbers, each times its scale. Widened once: an int8 product is no faster in
+ * JavaScript.
+ */
+function widened(integers, scales, columns) {
+  const data = new Float32Array(integers.length);
+  let i = 0;
+  for (const scale of scales) {
+    for (let column = 0; column < columns; column++, i++) data[i] = integers[i] * scale;
+  }
+  return data;
+}
+
+/**
+ * The tensors of a safetensors file as `{shape, data: Float32Array}` by name, and its `metadata`.
+ */
 export function readSafetensors(buffer) {
   const size = Number(new DataView(buffer).getBigUint64(0, true));
-  const { __metadata__: metadata = {}, ...header } = JSON.parse(
-    new TextDecoder().decode(new Uint8Array(buffer, 8, size)),
-  );
-  const part = ([from, to]) => buffer.slice(8 + size + from, 8 + size + to); // a copy, since offsets need not be aligned
+  const text = new TextDecoder().decode(new Uint8Array(buffer, 8, size));
+  const { __metadata__: metadata = {}, ...header } = JSON.parse(text);
+  const bytesOfTensor = (name) => { // a copy, since offsets need not be aligned
+    const [from, to] = header[name].data_offsets;
+    return buffer.slice(8 + size + from, 8 + size + to);
+  };
   const tensors = {};
-  for (const [name, { dtype, shape, data_offsets: offsets }] of Object.entries(header)) {
-    if (name.endsWith(".scale")) continue;
-    const bytes = part(offsets);
-    if (dtype === "F32") tensors[name] = { shape, data: new Float32Array(bytes) };
-    else if (dtype === "F16") {
-      tensors[name] = { shape, data: Float32Array.from(new Uint16Array(bytes), half) };
+  for (const [name, { dtype, shape }] of Object.entries(header)) {
+    if (name.endsWith(".scale")) continue; // read with its matrix
+    const bytes = bytesOfTensor(name);
+    let data;
+    if (dtype === "F32") {
+      data = new Float32Array(bytes);
+    } else if (dtype === "F16") {
+      data = Float32Array.from(new Uint16Array(bytes), half);
     } else if (dtype === "I8") {
-      const scale = new Float32Array(part(header[`${name}.scale`].data_offsets)),
-        q = new Int8Array(bytes),
-        columns = shape[1];
-      const data = new Float32Array(q.length); // widened once: an int8 product is no faster in JavaScript
-      for (let row = 0, i = 0; row < shape[0]; row++) {
-        for (let c = 0; c < columns; c++, i++) data[i] = q[i] * scale[row];
-      }
-      tensors[name] = { shape, data };
-    } else throw new Error(`${name}: dtype must be one of F32, F16, I8, got ${dtype}`);
+      const scales = new Float32Array(bytesOfTensor(`${name}.scale`));
+      data = widened(new Int8Array(bytes), scales, shape[1]);
+    } else {
+      throw new Error(`${name}: dtype must be one of F32, F16, I8, got ${dtype}`);
+    }
+    tensors[name] = { shape, data };
   }
   return { metadata, tensors };
 }
 
+// ---- Arithmetic
+
 /** out[r] = W[r, :] · x, or += with `add`. Four sums at a time let the processor overlap them. */
 function product(W, x, out, add = false) {
-  const n = x.length, whole = n - (n % 4);
-  for (let r = 0, i = 0; r < out.length; r++) {
-    let a = 0, b = 0, c = 0, d = 0, k = 0;
+  const n = x.length;
+  const whole = n - (n % 4);
+  let i = 0; // in W, which lies row after row
+  for (let r = 0; r < out.length; r++) {
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
+    let k = 0;
     for (; k < whole; k += 4, i += 4) {
       a += W[i] * x[k];
       b += W[i + 1] * x[k + 1];
@@ -54,6 +83,7 @@ function product(W, x, out, add = false) {
   }
 }
 
+/** out = x / its root mean square, times the gain `weight`. */
 function rmsNorm(x, weight, eps, out) {
   let square = 0;
   for (let i = 0; i < x.length; i++) square += x[i] * x[i];
@@ -61,19 +91,34 @@ function rmsNorm(x, weight, eps, out) {
   for (let i = 0; i < x.length; i++) out[i] = x[i] * scale * weight[i];
 }
 
+/** gate = SiLU(gate) · up: SwiGLU. */
+function gated(gate, up) {
+  for (let i = 0; i < gate.length; i++) {
+    gate[i] = (gate[i] / (1 + Math.exp(-gate[i]))) * up[i];
+  }
+}
+
+// ---- The model
+
 export class LiveGPT {
-  /** `config`: config.json of a Llama in transformers' layout; `tensors`: what `readSafetensors` returns. */
+  /**
+   * `config`: config.json of a Llama in transformers' layout; `tensors`: what `readSafetensors`
+   * returns.
+   */
   constructor(config, tensors) {
     if (config.model_type !== "llama") {
       throw new Error(`model_type must be "llama", got ${config.model_type}`);
     }
-    const d = config.hidden_size,
-      heads = config.num_attention_heads,
-      groups = config.num_key_value_heads,
-      D = d / heads;
+    const d_model = config.hidden_size;
+    const n_head = config.num_attention_heads;
+    const n_kv_head = config.num_key_value_heads;
+    const d_head = d_model / n_head;
+    this.sizes = { d_model, n_head, n_kv_head, d_head };
+    this.eps = config.rms_norm_eps;
     this.vocabSize = config.vocab_size;
     this.contextLength = config.max_position_embeddings;
-    this.c = { d, heads, groups, D, eps: config.rms_norm_eps, layers: config.num_hidden_layers };
+    this.length = 0; // positions in the cache
+
     const weight = (name) => {
       if (!tensors[name]) throw new Error(`the weights lack ${name}`);
       return tensors[name].data;
@@ -81,108 +126,133 @@ export class LiveGPT {
     this.embedding = weight("model.embed_tokens.weight");
     this.head = config.tie_word_embeddings ? this.embedding : weight("lm_head.weight");
     this.norm = weight("model.norm.weight");
-    this.blocks = Array.from({ length: this.c.layers }, (_, i) => {
+    const cacheSize = this.contextLength * n_kv_head * d_head;
+    this.blocks = Array.from({ length: config.num_hidden_layers }, (_, i) => {
       const part = (name) => weight(`model.layers.${i}.${name}.weight`);
       return {
-        norm1: part("input_layernorm"),
-        norm2: part("post_attention_layernorm"),
-        q: part("self_attn.q_proj"),
-        k: part("self_attn.k_proj"),
-        v: part("self_attn.v_proj"),
-        o: part("self_attn.o_proj"),
+        attentionNorm: part("input_layernorm"),
+        query: part("self_attn.q_proj"),
+        key: part("self_attn.k_proj"),
+        value: part("self_attn.v_proj"),
+        output: part("self_attn.o_proj"),
+        keys: new Float32Array(cacheSize), // the KV cache: one row per position
+        values: new Float32Array(cacheSize),
+        feedForwardNorm: part("post_attention_layernorm"),
         gate: part("mlp.gate_proj"),
         up: part("mlp.up_proj"),
         down: part("mlp.down_proj"),
-        keys: new Float32Array(this.contextLength * groups * D),
-        values: new Float32Array(this.contextLength * groups * D),
       };
     });
     const theta = config.rope_parameters?.rope_theta ?? config.rope_theta ?? 10000;
-    this.rates = Float32Array.from({ length: D / 2 }, (_, i) => theta ** ((-2 * i) / D));
-    const [x, h, q, y, f, g] = [d, d, d, d, config.intermediate_size, config.intermediate_size].map(
-      (n) => new Float32Array(n),
+    this.rates = Float32Array.from( // radians per position, one for each pair of a head
+      { length: d_head / 2 },
+      (_, i) => theta ** ((-2 * i) / d_head),
     );
-    Object.assign(this, {
-      x,
-      h,
-      q,
-      y,
-      f,
-      g,
-      scores: new Float32Array(this.contextLength),
-      logits: new Float32Array(this.vocabSize),
-    });
-    this.length = 0; // positions in the cache
+
+    // Arrays that every token reuses.
+    this.x = new Float32Array(d_model); // the residual stream
+    this.normed = new Float32Array(d_model);
+    this.queries = new Float32Array(d_model);
+    this.mixed = new Float32Array(d_model); // what the heads have gathered
+    this.gate = new Float32Array(config.intermediate_size);
+    this.up = new Float32Array(config.intermediate_size);
+    this.scores = new Float32Array(this.contextLength);
+    this.logits = new Float32Array(this.vocabSize);
   }
 
   reset() {
     this.length = 0;
   }
 
-  /** Feed token `id`. Returns the next token's logits in an array that the next call reuses, or null if not `wanted`. */
+  /**
+   * Feed token `id`. Returns the next token's logits in an array that the next call reuses, or null
+   * if not `wanted`.
+   */
   step(id, wanted = true) {
     if (this.length >= this.contextLength) {
       throw new Error(`the context holds ${this.contextLength} tokens`);
     }
-    const { x, h, c } = this;
-    x.set(this.embedding.subarray(id * c.d, (id + 1) * c.d));
+    const { d_model } = this.sizes;
+    this.x.set(this.embedding.subarray(id * d_model, (id + 1) * d_model));
     for (const block of this.blocks) {
       this.#attention(block);
-      rmsNorm(x, block.norm2, c.eps, h);
-      product(block.gate, h, this.f);
-      product(block.up, h, this.g);
-      for (let i = 0; i < this.f.length; i++) {
-        this.f[i] = (this.f[i] / (1 + Math.exp(-this.f[i]))) * this.g[i]; // SwiGLU
-      }
-      product(block.down, this.f, x, true);
+      this.#feedForward(block);
     }
     this.length++;
     if (!wanted) return null;
-    rmsNorm(x, this.norm, c.eps, h);
-    product(this.head, h, this.logits);
+    rmsNorm(this.x, this.norm, this.eps, this.normed);
+    product(this.head, this.normed, this.logits);
     return this.logits;
   }
 
-  /** Turn the pair (i, i + D/2) of each head in `vector` by this position's angles. */
+  #feedForward(block) {
+    rmsNorm(this.x, block.feedForwardNorm, this.eps, this.normed);
+    product(block.gate, this.normed, this.gate);
+    product(block.up, this.normed, this.up);
+    gated(this.gate, this.up);
+    product(block.down, this.gate, this.x, true);
+  }
+
+  #attention(block) {
+    const { n_head, n_kv_head, d_head } = this.sizes;
+    const width = n_kv_head * d_head; // of one position's keys, and of its values
+    const from = this.length * width;
+    const key = block.keys.subarray(from, from + width);
+    const value = block.values.subarray(from, from + width);
+    rmsNorm(this.x, block.attentionNorm, this.eps, this.normed);
+    product(block.query, this.normed, this.queries);
+    product(block.key, this.normed, key);
+    product(block.value, this.normed, value);
+    this.#rotate(this.queries, n_head);
+    this.#rotate(key, n_kv_head);
+    for (let head = 0; head < n_head; head++) {
+      // The head whose keys and values it uses.
+      const shared = Math.floor((head * n_kv_head) / n_head);
+      this.#attend(block, head * d_head, shared * d_head, width);
+    }
+    product(block.output, this.mixed, this.x, true);
+  }
+
+  /** Turn the pair (i, i + d_head/2) of each head in `vector` by this position's angles. */
   #rotate(vector, heads) {
-    const { D } = this.c;
-    for (let i = 0; i < D / 2; i++) {
-      const angle = this.length * this.rates[i], cos = Math.cos(angle), sin = Math.sin(angle);
+    const { d_head } = this.sizes;
+    for (let i = 0; i < d_head / 2; i++) {
+      const angle = this.length * this.rates[i];
+      const cos = Math.cos(angle);
+      const sin = Math.sin(angle);
       for (let head = 0; head < heads; head++) {
-        const a = head * D + i, b = a + D / 2, left = vector[a], right = vector[b];
+        const a = head * d_head + i;
+        const b = a + d_head / 2;
+        const left = vector[a];
+        const right = vector[b];
         vector[a] = left * cos - right * sin;
         vector[b] = right * cos + left * sin;
       }
     }
   }
 
-  #attention(block) {
-    const { x, h, q, y, scores, length: now } = this,
-      { D, heads, groups, eps } = this.c,
-      width = groups * D;
-    rmsNorm(x, block.norm1, eps, h);
-    const key = block.keys.subarray(now * width, (now + 1) * width);
-    product(block.q, h, q);
-    product(block.k, h, key);
-    product(block.v, h, block.values.subarray(now * width, (now + 1) * width));
-    this.#rotate(q, heads);
-    this.#rotate(key, groups);
-    y.fill(0);
-    for (let head = 0; head < heads; head++) {
-      const own = head * D, shared = Math.floor((head * groups) / heads) * D;
-      let largest = -Infinity, sum = 0;
-      for (let t = 0; t <= now; t++) {
-        let score = 0;
-        for (let i = 0; i < D; i++) score += q[own + i] * block.keys[t * width + shared + i];
-        scores[t] = score / Math.sqrt(D);
-        if (scores[t] > largest) largest = scores[t];
-      }
-      for (let t = 0; t <= now; t++) sum += scores[t] = Math.exp(scores[t] - largest);
-      for (let t = 0; t <= now; t++) {
-        const share = scores[t] / sum;
-        for (let i = 0; i < D; i++) y[own + i] += share * block.values[t * width + shared + i];
-      }
+  /** One head: softmax of query · key over all positions so far, and the values in these shares. */
+  #attend(block, own, shared, width) {
+    const { d_head } = this.sizes;
+    const { queries, mixed, scores, length: now } = this;
+    const { keys, values } = block;
+    let largest = -Infinity;
+    for (let t = 0; t <= now; t++) {
+      let score = 0;
+      for (let i = 0; i < d_head; i++) score += queries[own + i] * keys[t * width + shared + i];
+      scores[t] = score / Math.sqrt(d_head);
+      if (scores[t] > largest) largest = scores[t];
     }
-    product(block.o, y, x, true);
+    let sum = 0;
+    for (let t = 0; t <= now; t++) {
+      const weight = Math.exp(scores[t] - largest);
+      scores[t] = weight;
+      sum += weight;
+    }
+    mixed.fill(0, own, own + d_head);
+    for (let t = 0; t <= now; t++) {
+      const share = scores[t] / sum;
+      for (let i = 0; i < d_head; i++) mixed[own + i] += share * values[t * width + shared + i];
+    }
   }
 }

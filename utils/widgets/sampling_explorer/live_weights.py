@@ -1,9 +1,9 @@
-"""The course's model as one classic script that a page inserts on a click: int8 safetensors in base64.
+"""The course's model as one classic script that a page inserts on a click.
 
-A classic ``<script src>`` is what a page opened by ``file://`` may still load, so one way serves all.
-The book's build writes the script from ``records/course_gpt``; it is never committed. Each matrix becomes
-int8 with one float32 scale a row, each vector float32. Only the standard library is used, as building the
-book installs no numpy.
+It holds int8 safetensors in base64. A classic ``<script src>`` is what a page opened by ``file://``
+may still load, so one way serves all. The book's build writes the script from
+``records/course_gpt``; it is never committed. Each matrix becomes int8 with one float32 scale per
+row, each vector float32. Only the standard library is used, as building the book installs no NumPy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 from utils.files import write_text
 
 LIMIT = 7_000_000  # bytes of weights that a reader is asked to load
-FORMATS = {"F16": ("e", 2), "F32": ("f", 4)}
+LETTERS = {"F16": "e", "F32": "f"}  # struct's name for each dtype that can be read
+LARGEST = 127  # of int8
+HEADER_STEP = 8  # safetensors: a header's length is a multiple of it
 
 
 def read_header(blob: bytes) -> tuple[dict[str, Any], int]:
@@ -29,69 +31,88 @@ def read_header(blob: bytes) -> tuple[dict[str, Any], int]:
     return header, 8 + size
 
 
-def quantize(blob: bytes, config: dict[str, Any]) -> bytes:
-    """A safetensors file (float16 or float32) as int8 rows: q = round(w / s), s = max |w| of the row / 127.
+class Tensors:
+    """Tensors on their way into a safetensors file."""
 
-    ``config`` travels in the metadata. Raises ``ValueError`` for another dtype.
+    def __init__(self, metadata: dict[str, str]) -> None:
+        self.header: dict[str, Any] = {"__metadata__": metadata}
+        self.body = bytearray()
+
+    def add(self, name: str, dtype: str, shape: list[int], data: bytes) -> None:
+        """Put ``data`` behind the tensors before it."""
+        begin = len(self.body)
+        self.body.extend(data)
+        offsets = [begin, len(self.body)]
+        self.header[name] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+    def to_bytes(self) -> bytes:
+        """The file: the header's length, the header, the tensors."""
+        head = json.dumps(self.header, separators=(",", ":")).encode()
+        head += b" " * (-len(head) % HEADER_STEP)  # JSON allows spaces at its end
+        return struct.pack("<Q", len(head)) + head + bytes(self.body)
+
+
+def quantize(blob: bytes, config: dict[str, Any]) -> bytes:
+    """A safetensors file (float16 or float32) with its matrices as rows of int8.
+
+    q = round(w / s) with s = max |w| of the row / 127; the scales of matrix ``W`` are the tensor
+    ``W.scale``. ``config`` travels in the metadata. Raises ``ValueError`` for another dtype.
     """
     header, start = read_header(blob)
-    entries: dict[str, Any] = {"__metadata__": {"config": json.dumps(config)}}
-    body = bytearray()
-
-    def put(name: str, dtype: str, shape: list[int], data: bytes) -> None:
-        entries[name] = {
-            "dtype": dtype,
-            "shape": shape,
-            "data_offsets": [len(body), len(body) + len(data)],
-        }
-        body.extend(data)
-
+    tensors = Tensors({"config": json.dumps(config)})
     for name, entry in header.items():
-        if entry["dtype"] not in FORMATS:
-            raise ValueError(
-                f"{name}: dtype must be one of {', '.join(FORMATS)}, got {entry['dtype']}"
-            )
-        letter, width = FORMATS[entry["dtype"]]
-        shape, begin = entry["shape"], start + entry["data_offsets"][0]
-        columns = shape[-1]
-        if len(shape) == 1:
-            put(
-                name,
-                "F32",
-                shape,
-                struct.pack(
-                    f"<{columns}f", *struct.unpack_from(f"<{columns}{letter}", blob, begin)
-                ),
-            )
+        dtype, shape = entry["dtype"], entry["shape"]
+        if dtype not in LETTERS:
+            raise ValueError(f"{name}: dtype must be one of {', '.join(LETTERS)}, got {dtype}")
+        row_format = f"<{shape[-1]}{LETTERS[dtype]}"
+        begin = start + entry["data_offsets"][0]
+        if len(shape) == 1:  # a norm's gains: few, and all of them matter
+            vector = struct.unpack_from(row_format, blob, begin)
+            tensors.add(name, "F32", shape, floats(vector))
             continue
-        integers, scales = array("b"), []
+
+        integers = array("b")  # row after row
+        scales = []
         for row in range(shape[0]):
-            w = struct.unpack_from(f"<{columns}{letter}", blob, begin + row * columns * width)
-            scale = max(max(w), -min(w)) / 127 or 1.0
+            w = struct.unpack_from(row_format, blob, begin + row * struct.calcsize(row_format))
+            largest = max(max(w), -min(w))
+            scale = largest / LARGEST if largest > 0 else 1.0
             scales.append(scale)
             integers.extend([round(x / scale) for x in w])
-        put(name, "I8", shape, integers.tobytes())
-        put(f"{name}.scale", "F32", [shape[0]], struct.pack(f"<{shape[0]}f", *scales))
-    head = json.dumps(entries, separators=(",", ":")).encode()
-    head += b" " * (-len(head) % 8)
-    return struct.pack("<Q", len(head)) + head + bytes(body)
+        tensors.add(name, "I8", shape, integers.tobytes())
+        tensors.add(f"{name}.scale", "F32", [shape[0]], floats(scales))
+    return tensors.to_bytes()
+
+
+def floats(values: tuple[float, ...] | list[float]) -> bytes:
+    """``values`` as little-endian float32."""
+    return struct.pack(f"<{len(values)}f", *values)
 
 
 def tokenizer_data(path: Path) -> dict[str, Any]:
-    """What ``bpe.mjs`` needs of a byte-level ``tokenizer.json``. Raises ``ValueError`` for others."""
+    """What ``bpe.mjs`` needs of a byte-level ``tokenizer.json``.
+
+    Raises ``ValueError`` for a tokenizer of another kind.
+    """
     stored = json.loads(path.read_text(encoding="utf-8"))
-    model, before = stored["model"], stored["pre_tokenizer"]
-    plain = model["type"] == "BPE" and not model["byte_fallback"] and stored["normalizer"] is None
-    if not (
-        plain
-        and before == {**before, "type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-    ):
+    model = stored["model"]
+    splitter = stored["pre_tokenizer"]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    readable = (
+        model["type"] == "BPE"
+        and not model["byte_fallback"]
+        and stored["normalizer"] is None
+        and splitter == {**splitter, **byte_level}
+    )
+    if not readable:
         raise ValueError(
             f"{path.name}: only a byte-level BPE without prefix space or normaliser can be read"
         )
+    # Newer files hold a merge as a pair, older ones as a text.
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     return {
         "tokens": sorted(model["vocab"], key=model["vocab"].__getitem__),
-        "merges": [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]],
+        "merges": merges,
         "special": {token["content"]: token["id"] for token in stored["added_tokens"]},
     }
 
@@ -99,7 +120,8 @@ def tokenizer_data(path: Path) -> dict[str, Any]:
 def script(folder: Path) -> str:
     """The classic script for the model stored in ``folder``; it hangs its data on its own element.
 
-    Raises ``FileNotFoundError`` where a file is missing, and ``ValueError`` if the weights pass ``LIMIT``.
+    Raises ``FileNotFoundError`` where a file is missing, and ``ValueError`` if the weights pass
+    ``LIMIT``.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     weights = quantize((folder / "model.safetensors").read_bytes(), config)
@@ -115,8 +137,9 @@ def script(folder: Path) -> str:
 
 
 def write_script(folder: Path, target: Path) -> int:
-    """Write the script to ``target``, unless it is newer than the model; returns its size in bytes."""
-    newest = max(path.stat().st_mtime for path in (*folder.iterdir(), Path(__file__)))
+    """Write the script to ``target``, unless it is newer than the model; return its bytes."""
+    sources = [*folder.iterdir(), Path(__file__)]
+    newest = max(path.stat().st_mtime for path in sources)
     if not target.is_file() or target.stat().st_mtime < newest:
         write_text(target, script(folder))
     return target.stat().st_size

@@ -1,58 +1,56 @@
-"""The sampling explorer in a notebook, with the learner's own model; on the pages the ``.mjs`` runs alone."""
+"""The sampling explorer in a notebook, with the learner's own model.
+
+On the book's pages ``widget.mjs`` runs alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, cast
 
 import traitlets as t
-from torch import nn
 
-from experiments.sampling.explorer_data import NAME
 from utils import records
-from utils.sampling.pipelines import ENGINES
+from utils.sampling.settings import ENGINES, PAGE_RANGES
 from utils.validate import choice, require
-from utils.widgets.sampling_explorer.positions import position, token_texts
-from utils.widgets.shared.base import CourseWidget
+from utils.widgets.sampling_explorer.positions import RECORD, position, token_ids, token_texts
+from utils.widgets.shared.base import CourseWidget, choice_setting, setting
+
+if TYPE_CHECKING:  # the recorded prompts need no torch
+    from torch import nn
 
 
 class SamplingExplorer(CourseWidget):
     """What each decoding setting does to a model's next token, in each engine's order.
 
-    ``SamplingExplorer(model, tokenizer, ["Once upon a"], temperature=0.7)`` shows what this model says after
-    these prompts; a prompt may be a pair of texts, the second written by the model, which is what some
-    penalties see. The model is a `utils.models.gpt.GPT` or a causal language model of ``transformers``. Without a
-    model, the recorded prompts are shown. ``None`` for a setting is "off"; a slider changes the traits.
+    ``SamplingExplorer(model, tokenizer, ["Once upon a"], temperature=0.7)`` shows what this model
+    says after these prompts. A prompt may be a pair of texts, the second written by the model,
+    which is what some penalties see. The model is a `utils.models.gpt.GPT` or a causal language
+    model of ``transformers``. Without a model, the recorded prompts are shown. ``None`` for a
+    setting is "off"; a slider changes the traits.
 
-    Raises ``ValueError`` for a model without a tokenizer or prompts (or these without a model), an empty
-    prompt, and a setting that the sliders do not reach; a ``TraitError`` for one of the wrong type.
+    Raises ``ValueError`` for a model without a tokenizer or prompts (or these without a model), an
+    empty prompt, and a setting that the sliders do not reach; a ``TraitError`` for one of the wrong
+    type.
     """
 
     module = "sampling_explorer"
     label = "Sampling explorer"
-    record = f"{NAME}.json"
-    limits: ClassVar = {
-        **{
-            "temperature": (0.0, 3.0),
-            "top_p": (0.0, 1.0),
-            "min_p": (0.0, 1.0),
-            "repetition_penalty": (0.5, 2.0),
-        },
-        **{"frequency_penalty": (-2.0, 2.0), "presence_penalty": (-2.0, 2.0)},
-        **{"top_k": (0, 262144), "seed": (0, 2**31 - 1), "draws": (0, 1000)},
-    }
+    record = f"{RECORD}.json"
+    limits = PAGE_RANGES
 
-    engine = t.Enum(tuple(ENGINES), None, allow_none=True).tag(sync=True, page=True)
-    temperature, top_p, min_p = (
-        t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3)
-    )
-    repetition_penalty, frequency_penalty, presence_penalty = (
-        t.Float(None, allow_none=True).tag(sync=True, page=True) for _ in range(3)
-    )
-    top_k, seed, draws = (t.Int(None, allow_none=True).tag(sync=True, page=True) for _ in range(3))
-    prompt = t.Unicode(None, allow_none=True).tag(
-        sync=True
-    )  # a key; not for the page, which has its own prompts
+    engine = choice_setting(tuple(ENGINES))
+    temperature = setting(t.Float)
+    top_k = setting(t.Int)
+    top_p = setting(t.Float)
+    min_p = setting(t.Float)
+    repetition_penalty = setting(t.Float)
+    frequency_penalty = setting(t.Float)
+    presence_penalty = setting(t.Float)
+    seed = setting(t.Int)
+    draws = setting(t.Int)
+    # The key of the prompt that is shown. It is not for the page, which has its own prompts.
+    prompt = t.Unicode(None, allow_none=True).tag(sync=True)
     prompts = t.List(t.Dict()).tag(sync=True)
     vocab = t.List(t.Unicode()).tag(sync=True)
 
@@ -63,40 +61,48 @@ class SamplingExplorer(CourseWidget):
         prompts: Sequence[str | tuple[str, str]] = (),
         **settings: Any,
     ) -> None:
-        require(isinstance(prompts, Sequence), "prompts", "a list of at least one text", prompts)
+        listed = "a list of at least one text"
+        require(isinstance(prompts, Sequence), "prompts", listed, prompts)
         if model is None:
-            require(
-                tokenizer is None and len(prompts) == 0,
-                "model",
-                "given with a tokenizer or prompts",
-                model,
-            )
-            data = records.load(NAME).data
-            self._start(data["prompts"], data["vocab"], settings)
-            return
-        require(tokenizer is not None, "tokenizer", "given with a model", tokenizer)
-        require(
-            len(prompts) > 0 and not isinstance(prompts, str),
-            "prompts",
-            "a list of at least one text",
-            prompts,
-        )
-        items = []
-        for given in prompts:
-            pair = (given, "") if isinstance(given, str) else given
-            texts = (
-                isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
-            )
-            require(texts, "prompts", "made of texts, or of pairs of texts", given)
-        for prompt, output in ((p, "") if isinstance(p, str) else p for p in prompts):
-            encoded = tokenizer.encode(output)
-            require(prompt != "", "prompts", "made of non-empty texts", prompt)
-            items.append(position(model, tokenizer, prompt, getattr(encoded, "ids", encoded)))
-        for i, item in enumerate(items):  # two prompts may differ in punctuation alone
-            item["key"] = f"{i + 1}-{item['key']}"
-        self._start(items, token_texts(tokenizer, model.config.vocab_size), settings)
+            alone = tokenizer is None and len(prompts) == 0
+            require(alone, "model", "given with a tokenizer or prompts", model)
+            data = records.load(RECORD).data
+            positions, vocab = data["prompts"], data["vocab"]
+        else:
+            require(tokenizer is not None, "tokenizer", "given with a model", tokenizer)
+            is_list = len(prompts) > 0 and not isinstance(prompts, str)
+            require(is_list, "prompts", listed, prompts)
+            positions = positions_after(model, tokenizer, prompts)
+            config = cast(
+                "Any", model
+            ).config  # both kinds of model have one, as no Module need have
+            vocab = token_texts(tokenizer, config.vocab_size)
 
-    def _start(self, prompts: list[dict], vocab: list[str], settings: dict[str, Any]) -> None:
         if settings.get("prompt") is not None:
-            choice("prompt", settings["prompt"], tuple(item["key"] for item in prompts))
-        super().__init__(prompts=prompts, vocab=vocab, **settings)
+            choice("prompt", settings["prompt"], tuple(item["key"] for item in positions))
+        super().__init__(prompts=positions, vocab=vocab, **settings)
+
+
+def positions_after(
+    model: nn.Module, tokenizer: Any, prompts: Sequence[str | tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """What ``model`` says after each of ``prompts``: texts, or pairs of a text and its output."""
+    pairs = [_pair(given) for given in prompts]
+    positions = []
+    for number, (prompt, output) in enumerate(pairs, start=1):
+        require(prompt != "", "prompts", "made of non-empty texts", prompt)
+        item = position(model, tokenizer, prompt, token_ids(tokenizer, output))
+        item["key"] = f"{number}-{item['key']}"  # two prompts may differ in punctuation alone
+        positions.append(item)
+    return positions
+
+
+def _pair(given: str | tuple[str, str]) -> tuple[str, str]:
+    """A prompt and its output, which may be empty."""
+    if isinstance(given, str):
+        return given, ""
+    allowed = "made of texts, or of pairs of texts"
+    require(isinstance(given, tuple) and len(given) == 2, "prompts", allowed, given)
+    prompt, output = given
+    require(isinstance(prompt, str) and isinstance(output, str), "prompts", allowed, given)
+    return prompt, output

@@ -1,4 +1,4 @@
-"""The widgets in a real browser, on a small book built here: over http and from disk, with no other host."""
+"""The parameter-budget explorer in a real browser, and what holds for every explorer on a page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_book import BuildError, build, code_cell, notebook, widget_book
-from utils.models.budget import PRESETS
-
-pytestmark = pytest.mark.browser
+from tests.small_book import code_cell, notebook, widget_book
+from utils.models.presets import PRESETS
 
 INDEX = """# Widgets
 
@@ -52,11 +50,13 @@ def site(tmp_path_factory) -> Path:
 CONTRASTS = """() => {
   const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   const luminance = (node) => {
-    const rgb = getComputedStyle(node).backgroundColor.match(/[\\d.]+/g).map((v) => linear(v / 255));
+    const colour = getComputedStyle(node).backgroundColor;
+    const rgb = colour.match(/[\\d.]+/g).map((v) => linear(v / 255));
     return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
   };
   const ground = luminance(document.querySelector(".cw"));
-  return [...document.querySelectorAll("#parameter-budget .cw-summary span:not(.cw-rest)")].map((s) => {
+  const segments = document.querySelectorAll("#parameter-budget .cw-summary span:not(.cw-rest)");
+  return [...segments].map((s) => {
     const own = luminance(s);
     return (Math.max(own, ground) + 0.05) / (Math.min(own, ground) + 0.05);
   });
@@ -221,19 +221,3 @@ def test_motion_only_where_it_is_welcome(visit, site) -> None:
         visit(f"{site.as_uri()}/index.html", reduced_motion="no-preference").evaluate(duration)
         == "0.15s"
     )
-
-
-@pytest.mark.parametrize(
-    ("directive", "message"),
-    [
-        ("none.mjs\n:label: x", "no such file: none.mjs"),
-        ("demo.mjs", "':label:' is missing"),
-        ("demo.mjs\n:label: x\n{oops", "the body is not JSON"),
-        ("demo.mjs\n:label: x\n[1]", "the body must be a JSON object"),
-    ],
-)
-def test_a_wrong_directive_ends_the_build(tmp_path, directive, message) -> None:
-    (tmp_path / "demo.mjs").write_text("export default { render }")
-    page = f"# Page\n\n```{{anywidget}} {directive}\n```\n"
-    with pytest.raises(BuildError, match=f"index.md:3: anywidget .*{message}"):
-        build(tmp_path, {"index.md": page}, extensions=["myst_parser", "course_widgets"])

@@ -1,0 +1,174 @@
+// What the parameter-budget explorer shows of one model: its parts, and what it costs to run and to
+// train.
+import { GPUS, PARTS } from "course:models/budget";
+import { h } from "../shared/dom.mjs";
+import { whole } from "../shared/numbers.mjs";
+import {
+  countParameters,
+  flopsPerToken,
+  memoryBytes,
+  parameterCounts,
+  peakRate,
+  trainingDays,
+  trainingFlops,
+} from "./budget.mjs";
+import { bytes, duration, power, share, short, verdict } from "./words.mjs";
+
+const PART_NAMES = {
+  token_embedding: "Token embedding",
+  position_embedding: "Position embedding",
+  attention: "Attention",
+  feed_forward: "Feed-forward",
+  norms: "Norms",
+  output_head: "Output head",
+};
+
+/** Every number of the settings `s`. */
+export function measure(s) {
+  const memory = memoryBytes(s, s.precision, s.batch_size);
+  const perToken = flopsPerToken(s);
+  const flops = trainingFlops(s, s.tokens);
+  return {
+    counts: parameterCounts(s),
+    total: countParameters(s),
+    memory,
+    running: memory.weights + memory.kv_cache,
+    training: memory.train_weights + memory.gradients + memory.optimizer,
+    flops,
+    attentionShare: perToken.attention / (perToken.weights + perToken.attention),
+    time: duration(trainingDays(flops, s.gpu, s)),
+  };
+}
+
+/** The numbers in a sentence, for a screen reader. */
+export function sentence({ total, running, training, time }) {
+  return `${short(total)} parameters, ${bytes(running)} to run, ${
+    bytes(training)
+  } to train, ${time}.`;
+}
+
+/**
+ * A bar of segments, each coloured by the class that `keys` name. `draw(values, scale, label)`
+ * gives a segment its share of `scale`; what is left over stays empty.
+ */
+function bar(keys) {
+  const segments = [...keys, "rest"].map((key) => h("span", { class: `cw-${key}` }));
+  const node = h("div", { class: "cw-bar", role: "img" }, ...segments);
+  const draw = (values, scale, label) => {
+    const used = values.reduce((sum, value) => sum + value, 0);
+    const left = Math.max(0, scale - used);
+    segments.forEach((segment, i) => {
+      const part = (values[i] ?? left) / scale;
+      segment.hidden = part < 1e-9;
+      segment.style.flexGrow = 1000 * part;
+    });
+    node.setAttribute("aria-label", label);
+  };
+  return { node, draw };
+}
+
+/** How many parameters, and where they sit. */
+export function partsView() {
+  const total = h("p", { class: "cw-total" });
+  const note = h("p", { class: "cw-note" });
+  const chart = bar(PARTS);
+  const numbers = PARTS.map(() => h("dd"));
+  const rows = PARTS.map((key, i) => {
+    const name = h("dt", {}, h("i", { class: `cw-${key}` }), PART_NAMES[key]);
+    return h("div", {}, name, numbers[i]);
+  });
+
+  function draw(s, { counts, total: n }) {
+    total.replaceChildren(h("strong", {}, whole(n)), " parameters");
+    note.textContent = verdict(s, n);
+    const present = PARTS.filter((key) => counts[key] > 0);
+    const said = present.map((key) => `${PART_NAMES[key]} ${share(counts[key] / n)}`);
+    chart.draw(PARTS.map((key) => counts[key]), n, `Parameters by part: ${said.join(", ")}`);
+    PARTS.forEach((key, i) => {
+      const count = counts[key];
+      numbers[i].textContent = count > 0 ? `${whole(count)} (${share(count / n)})` : "none";
+    });
+  }
+  return {
+    summary: h("div", { class: "cw-summary" }, h("div", {}, total, note), chart.node),
+    legend: h("dl", { class: "cw-parts" }, ...rows),
+    draw,
+  };
+}
+
+/** Whether `need` bytes fit into one GPU, in words. */
+function fits(need, gpu) {
+  const room = GPUS[gpu].memory;
+  const size = `${room / 1e9}\u00a0GB`;
+  if (need <= room) return `one ${gpu} (${size}) holds it`;
+  return `at least ${whole(Math.ceil(need / room))} × ${gpu} (${size} each, marked)`;
+}
+
+/** What the model costs: memory for running and for training, operations, time. */
+export function costsView() {
+  const run = bar(["weights", "kv_cache"]);
+  const train = bar(["weights", "gradients", "optimizer"]);
+  const runLine = h("p");
+  const trainLine = h("p");
+  const flopsLine = h("p");
+  const timeLine = h("p");
+  const keyed = (key, value, text) => [h("i", { class: `cw-${key}` }), `${bytes(value)} ${text}`];
+
+  /** Both bars on one scale, the memory of one GPU marked where it is too small. */
+  function drawMemory(s, { memory, running, training }) {
+    const room = GPUS[s.gpu].memory;
+    const scale = Math.max(running, training);
+    for (const { node } of [run, train]) {
+      node.style.setProperty("--cw-mark", `${(100 * room) / scale}%`);
+      node.classList.toggle("cw-marked", room < scale);
+    }
+    const runText = [`Weights ${bytes(memory.weights)}`, `KV cache ${bytes(memory.kv_cache)}`];
+    run.draw([memory.weights, memory.kv_cache], scale, runText.join(", "));
+    const trainText = [
+      `Weights ${bytes(memory.train_weights)}`,
+      `gradients ${bytes(memory.gradients)}`,
+      `optimizer ${bytes(memory.optimizer)}`,
+    ];
+    const parts = [memory.train_weights, memory.gradients, memory.optimizer];
+    train.draw(parts, scale, trainText.join(", "));
+
+    runLine.replaceChildren(
+      h("b", {}, "Running: "),
+      ...keyed("weights", memory.weights, "weights + "),
+      ...keyed("kv_cache", memory.kv_cache, "KV cache "),
+      `= ${bytes(running)}; ${fits(running, s.gpu)}.`,
+    );
+    trainLine.replaceChildren(
+      h("b", {}, "Training: "),
+      ...keyed("weights", memory.train_weights, "weights + "),
+      ...keyed("gradients", memory.gradients, "gradients + "),
+      ...keyed("optimizer", memory.optimizer, "AdamW "),
+      `= ${bytes(training)} before activations; ${fits(training, s.gpu)}.`,
+    );
+  }
+
+  function draw(s, numbers) {
+    drawMemory(s, numbers);
+    flopsLine.replaceChildren(
+      h("b", {}, "Operations: "),
+      "D · (6N + 12 · L · d · T) = ",
+      h("b", {}, `${power(numbers.flops)} FLOP`),
+      `; the attention term is ${share(numbers.attentionShare)} of it.`,
+    );
+    const gpus = `${whole(s.n_gpu)} × ${s.gpu}`;
+    const rate = `${whole(100 * s.utilisation)} % of ${peakRate(s.gpu, s.precision) / 1e12}`;
+    const format = s.precision === "fp32" ? "fp32" : "16-bit";
+    timeLine.replaceChildren(
+      h("b", {}, "Time: "),
+      h("b", {}, numbers.time),
+      ` on ${gpus} at ${rate} ${format} TFLOP/s.`,
+    );
+  }
+  const node = h(
+    "div",
+    { class: "cw-columns cw-costs" },
+    h("div", {}, run.node, runLine, train.node, trainLine),
+    h("div", {}, flopsLine, timeLine),
+  );
+  return { node, draw };
+}

@@ -1,0 +1,78 @@
+// Drawing tokens from the distribution: the seed, how many draws, and what came out.
+import { RANGES, USUAL } from "course:sampling/settings";
+import { button, numberField } from "../shared/controls.mjs";
+import { h } from "../shared/dom.mjs";
+import { whole } from "../shared/numbers.mjs";
+import { cumulate, draw, uniform } from "./decoding.mjs";
+import { percent } from "./words.mjs";
+
+/**
+ * The row of controls `node` and the sentence `result`. `show(s, probs)` draws as often as the
+ * settings say and returns `counts`, how often each id came (null for no more than one draw), and
+ * `latest`, the last one's id (-1 for none). `now()`: the present settings; `text(id)`: a token as
+ * the reader sees it.
+ */
+export function drawsView({ uid, now, change, text }) {
+  const [, most] = RANGES.draws;
+  const [lowestSeed, highestSeed] = RANGES.seed;
+  const seed = numberField({
+    id: `${uid}-seed`,
+    min: lowestSeed,
+    max: highestSeed,
+    step: 1,
+    usual: USUAL.seed,
+    onChange: (value) => change({ seed: value }),
+  });
+  const more = (count) => change({ draws: Math.min(most, now().draws + count) });
+  const one = button("Draw", () => more(1));
+  const many = button("Draw 100", () => more(100));
+  const clear = button("Clear", () => {
+    change({ draws: 0 });
+    one.focus(); // this button is about to be disabled, and the keyboard with it
+  });
+  const result = h("p", { class: "cw-result" });
+  const label = h("label", { for: seed.field.id }, "Seed");
+  const node = h("div", { class: "cw-draw" }, label, seed.field, one, many, clear);
+
+  let seedShown; // as a reader may be typing, the field changes only when the setting does
+
+  function showControls(s) {
+    if (seedShown !== s.seed) {
+      seedShown = s.seed;
+      seed.field.value = s.seed;
+    }
+    const full = s.draws >= most;
+    clear.disabled = s.draws === 0;
+    if (full && (one.matches(":focus") || many.matches(":focus"))) clear.focus(); // else it is lost
+    one.disabled = full;
+    many.disabled = full;
+  }
+
+  function show(s, probs) {
+    showControls(s);
+    if (s.draws === 0) {
+      result.textContent =
+        "A draw takes the token whose interval of the running sum of probabilities holds u.";
+      return { counts: null, latest: -1 };
+    }
+    // Draw n uses the same number u whatever the sliders say, so that only the distribution
+    // differs.
+    const sums = cumulate(probs);
+    const counts = new Map();
+    let latest;
+    for (let n = 1; n <= s.draws; n++) {
+      latest = draw(sums, uniform(s.seed, n));
+      counts.set(latest, (counts.get(latest) ?? 0) + 1);
+    }
+    const different = `${whole(counts.size)} different token${counts.size > 1 ? "s" : ""}`;
+    const summary = ` ${whole(s.draws)} draws gave ${different}; the marks show how often.`;
+    result.replaceChildren(
+      `Draw ${whole(s.draws)}: u = ${uniform(s.seed, s.draws).toFixed(4)} gives `,
+      h("b", {}, text(latest)),
+      ` (${percent(probs[latest])}).`,
+      s.draws > 1 ? summary : "",
+    );
+    return { counts: s.draws > 1 ? counts : null, latest };
+  }
+  return { node, result, show };
+}

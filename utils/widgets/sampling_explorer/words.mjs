@@ -1,0 +1,28 @@
+// Probabilities, entropies and tokens as the sampling explorer says them.
+import { whole } from "../shared/numbers.mjs";
+
+/** A probability as a percentage of about three digits; 0 and 100 only where they are exact. */
+export function percent(p) {
+  if (p === 0 || p === 1) return `${100 * p}\u00a0%`;
+  if (p < 0.0001) return "<0.01\u00a0%";
+  if (p >= 0.9995) return ">99.9\u00a0%";
+  const digits = p >= 0.0995 ? 1 : 2;
+  return `${(100 * p).toFixed(digits)}\u00a0%`;
+}
+
+export function nats(x) {
+  const text = Math.abs(x) < 0.005 ? "0" : x.toFixed(2); // never -0.00
+  return `${text}\u00a0nats`;
+}
+
+/** A perplexity: three digits, or all digits of a large one. */
+export function short(x) {
+  if (x >= 99.5) return whole(x);
+  return x.toFixed(x < 9.95 ? 2 : 1);
+}
+
+/** A token's text with its white space made visible. */
+export function visible(text) {
+  const shown = text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
+  return shown || "(nothing)";
+}

@@ -1,0 +1,137 @@
+// The course's model, loaded into the reader's own page, and text that it writes token by token.
+import { h } from "../shared/dom.mjs";
+import { Tokenizer } from "./bpe.mjs";
+import { bytesOf, cumulate, decode, draw, uniform } from "./decoding.mjs";
+import { LiveGPT, readSafetensors } from "./live_gpt.mjs";
+import { StopScanner } from "./stop_scanner.mjs";
+
+/**
+ * The model and tokenizer in the classic script at `src`: the one way in that also works from
+ * `file://`.
+ */
+export async function loadModel(src, parent) {
+  const missing = new Error(`its file is not there (${src})`);
+  const script = h("script", { src });
+  const loaded = new Promise((resolve, reject) => {
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", reject);
+    parent.append(script);
+  });
+  try {
+    await loaded;
+  } catch {
+    throw missing;
+  } finally {
+    script.remove();
+  }
+  if (!script.courseModel) throw missing; // the script hangs its data on its own element
+  const { weights, tokenizer } = script.courseModel;
+  const { metadata, tensors } = readSafetensors(bytesOf(weights).buffer);
+  const config = JSON.parse(metadata.config);
+  return {
+    gpt: new LiveGPT(config, tensors),
+    tokenizer: new Tokenizer(tokenizer),
+    eos: config.eos_token_id,
+  };
+}
+
+/**
+ * Text that grows one token at a time. `advance(settings)` feeds or draws one token; it ends by
+ * itself.
+ */
+export class Writer {
+  /**
+   * `model`: what `loadModel` gives. Throws an Error with one line for a prompt that is empty or
+   * too long.
+   */
+  constructor({ gpt, tokenizer, eos }, promptText, { stop = [], maxTokens = 120 } = {}) {
+    const prompt = tokenizer.encode(promptText);
+    if (prompt.length === 0) throw new Error("The prompt must hold at least one token.");
+    if (prompt.length > gpt.contextLength) {
+      throw new Error(`The prompt has ${prompt.length} tokens; at most ${gpt.contextLength} fit.`);
+    }
+    gpt.reset();
+    this.gpt = gpt;
+    this.tokenizer = tokenizer;
+    this.eos = eos;
+    this.prompt = prompt;
+    this.promptText = promptText;
+    this.maxTokens = maxTokens;
+    this.scanner = new StopScanner(stop);
+    this.output = []; // ids
+    // {start, end, surprise, probability}: where each token's text stands in scanner.text.
+    this.tokens = [];
+    this.logits = null; // of the next token, once the prompt is read
+    // How much of the output the model has read; only a full context keeps the last token out.
+    this.fed = 0;
+    this.reason = null; // why the text has ended
+  }
+
+  advance(s) {
+    if (this.reason) return;
+    if (this.gpt.length < this.prompt.length) this.#readPrompt();
+    else this.#write(s);
+  }
+
+  /** Feeds one token of the prompt; only its last one needs logits. */
+  #readPrompt() {
+    const n = this.gpt.length;
+    const isLast = n === this.prompt.length - 1;
+    this.logits = this.gpt.step(this.prompt[n], isLast);
+  }
+
+  /** Draws one token under the settings `s`. */
+  #write(s) {
+    const { probs, own } = decode(this.logits, this.prompt, this.output, s);
+    const id = draw(cumulate(probs), uniform(s.seed, this.output.length + 1));
+    const start = this.scanner.text.length;
+    this.output.push(id);
+
+    const full = this.gpt.length >= this.gpt.contextLength;
+    if (!full) { // even where the text ends here, so that the chart can show what would come next
+      this.logits = this.gpt.step(id);
+      this.fed = this.output.length;
+    }
+    if (id === this.eos) {
+      this.#end("the model ended its text");
+      return;
+    }
+    this.scanner.push(this.tokenizer.bytes(id));
+    this.tokens.push({
+      start,
+      end: this.scanner.text.length,
+      surprise: -Math.log(own[id]),
+      probability: probs[id],
+    });
+    if (this.scanner.found !== null) {
+      this.#end(`stopped before ${JSON.stringify(this.scanner.found)}`);
+    } else if (this.output.length >= this.maxTokens) {
+      this.#end("as many tokens as asked for");
+    } else if (full) {
+      this.#end(`the context of ${this.gpt.contextLength} tokens is full`);
+    }
+  }
+
+  /**
+   * What the chart shows: the logits, and the ids and the text that they follow, which a stop
+   * string does not cut.
+   */
+  position() {
+    const output = this.output.slice(0, this.fed);
+    return {
+      logits: this.logits,
+      prompt_ids: this.prompt,
+      output_ids: output,
+      prompt: this.promptText,
+      output: this.tokenizer.decode(output, true),
+    };
+  }
+
+  #end(reason) {
+    this.scanner.finish();
+    if (this.scanner.found === null && this.tokens.length > 0) {
+      this.tokens.at(-1).end = this.scanner.text.length; // half a character
+    }
+    this.reason = reason;
+  }
+}

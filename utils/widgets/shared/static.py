@@ -1,0 +1,49 @@
+"""What stands for a widget on a page without a kernel.
+
+A stored notebook output cannot hold a live kernel. So each widget's output also carries
+``text/html``: an element that names the widget and its settings, which the book's host script
+brings to life. It never holds arrays of the live run, because nbval compares ``text/html``
+strictly; data travels as a committed record. Building the book reads this file and has no
+ipywidgets.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+
+def mount_html(
+    name: str, state: dict[str, Any], label: str, *, id: str = "", record: str = ""
+) -> str:
+    """The element that ``book/_ext/afm_host.js`` turns into the live widget ``name``.
+
+    state: where it starts. label: what a screen reader calls it. id: its own on the page and in
+    addresses, by default the name. record: a file under ``records/`` whose data join the state.
+    Raises ``ValueError`` for a state that JSON cannot hold.
+    """
+    # "<" is escaped, as "</script>" in a text would end the element.
+    inline_state = json.dumps(state, allow_nan=False).replace("<", "\\u003c")
+    id = html.escape(id or name.replace("_", "-"))
+    name = html.escape(name)
+    label = html.escape(label)
+    marks = f' id="{id}" data-afm="{name}"'
+    if record:
+        marks += f' data-afm-record="{html.escape(record)}"'
+    return (
+        f'<div class="course-widget"{marks} role="group" aria-label="{label}">'
+        f'<script type="application/json">{inline_state}</script>'
+        f"<p>{label}: interactive in the course's web pages and in a running notebook.</p></div>"
+    )
+
+
+def outputs_are_stored() -> bool:
+    """Whether ipywidgets asks a widget for its output, which may then carry ``text/html`` as well.
+
+    ipywidgets 7 (Colab) displays through ``_ipython_display_`` and never asks.
+    """
+    import ipywidgets
+
+    major = int(ipywidgets.__version__.split(".")[0])
+    return major >= 8
