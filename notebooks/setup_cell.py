@@ -1,4 +1,4 @@
-# Finds the course, or fetches it (Colab, or a lone notebook). Safe to run again.
+# Finds the course, or fetches it (Colab, a lone notebook). Safe to run again.
 import os
 import shutil
 import subprocess
@@ -10,8 +10,12 @@ COURSE_REF = os.environ.get("COURSE_REF", "main")
 
 
 def course_root():
-    places = [Path.cwd(), *Path.cwd().parents, Path.cwd() / "overparameterized"]
-    return next((p for p in places if (p / "utils" / "checks.py").is_file()), None)
+    """The course's folder: here, above, or fetched earlier; else None."""
+    here = Path.cwd()
+    for place in (here, *here.parents, here / "overparameterized"):
+        if (place / "utils" / "checks.py").is_file():
+            return place
+    return None
 
 
 root = course_root()
@@ -20,9 +24,11 @@ if root is None:
         raise SystemExit(
             "Outside a checkout: set COURSE_REPO to the course's repository."
         )
-    part = Path("overparameterized.part")  # renamed once everything is there
+    # Fetched under another name, and renamed once everything is there.
+    part = Path("overparameterized.part")
     shutil.rmtree(part, ignore_errors=True)
-    clone = f"git clone -q --depth 1 --branch {COURSE_REF} {COURSE_REPO} {part}"
+    source = f"--branch {COURSE_REF} {COURSE_REPO}"
+    clone = f"git clone -q --depth 1 {source} {part}"
     subprocess.run(clone.split(), check=True)
     wanted = str(part / "requirements-notebooks.txt")
     pip = [sys.executable, "-m", "pip", "install", "-q", "-r", wanted]

@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from utils import checks
-from utils.checks import ClaimError, check, check_at_least, check_at_most, check_between, glue
+from utils.checks import (
+    ClaimError,
+    check,
+    check_at_least,
+    check_at_most,
+    check_between,
+    check_true,
+    glue,
+)
 
 
 def test_a_claim_that_holds_prints_one_line_without_measured_digits(capsys):
@@ -39,6 +47,51 @@ def test_a_claim_that_fails_raises_with_the_measured_value(claim, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        True,
+        np.bool_(True),
+        np.arange(3) < 3,
+        [True, True],
+        [[True], [True]],
+        torch.ones(2) > 0,
+        torch.tensor(True),
+        [torch.tensor(True), np.bool_(True), True],
+    ],
+)
+def test_a_condition_that_holds_prints_its_name_alone(condition, capsys):
+    check_true("x", condition)
+    assert capsys.readouterr().out == "✓ x\n"
+
+
+@pytest.mark.parametrize(
+    ("condition", "counted"),
+    [
+        (False, "1 of 1"),
+        (np.arange(3) < 2, "1 of 3"),
+        ([True, False, False], "2 of 3"),
+        (torch.zeros(2, 2) > 0, "4 of 4"),
+    ],
+)
+def test_one_false_entry_is_enough_to_fail(condition, counted, capsys):
+    with pytest.raises(ClaimError, match=f"^x: claimed true, measured false in {counted}$"):
+        check_true("x", condition)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [1, 0.0, np.ones(2), torch.ones(2), "yes", None, [], [True, 1], [True, None], [[True], []]],
+)
+def test_only_bools_are_true_or_false(condition, capsys):
+    message = "^condition of 'x' must be true or false, or an array of these, got "
+    with pytest.raises(ValueError, match=message) as error:
+        check_true("x", condition)
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr().out == ""
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match=r"rtol must be a number in \[0, inf\), got -1"):
         check("x", 1, 1, rtol=-1)
@@ -62,7 +115,8 @@ def test_bad_arguments_are_named():
         ),
         (
             lambda: check("x", [[1, 2], [1, 2]], [1, 2]),
-            r"expected value of 'x' must be one number or of shape \(2, 2\), got an array of shape \(2,\)",
+            r"expected value of 'x' must be one number or of shape \(2, 2\), "
+            r"got an array of shape \(2,\)",
         ),
         (
             lambda: check("x", 1, [1, 1]),

@@ -14,9 +14,15 @@ from utils.runtime import repo_root
 NOTEBOOKS = all_notebooks()
 MAX_OUTPUT_BYTES = 1_000_000
 MAX_LINES = 25
+MAX_COLUMNS = 78  # what is longer is cut off on the page
+MAX_UNCOMMENTED = 8
 ABSOLUTE_PATH = re.compile(r"(?:/(?:home|Users|root|tmp|mnt|opt|var|content|work)/|[A-Z]:\\\\)\w")
 LOOKS_LIKE_A_FILE = re.compile(r"\S+\.(png|svg|jpe?g|gif|ipynb)$|/")
 ARXIV = re.compile(r"arxiv\.org/abs/(\d{4}\.\d{4,5})")
+YES_OR_NO = re.compile(r"\(\s*[01]\s*=\s*(?:yes|no)\s*\)")
+OWN_RANDOMNESS = re.compile(
+    r"\bnp\.random\b|\bdefault_rng\b|\bmanual_seed\b|\btorch\.Generator\b|^import random\b", re.M
+)
 
 per_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: f"{p.parent.name}/{p.name}")
 
@@ -27,6 +33,11 @@ def read(path: Path) -> list[dict]:
 
 def code_cells(path: Path) -> list[dict]:
     return [cell for cell in read(path) if cell["cell_type"] == "code"]
+
+
+def lesson_cells(path: Path) -> list[dict]:
+    """The code cells after the two that find the course and import what is needed."""
+    return code_cells(path)[2:]
 
 
 def text_of(path: Path) -> str:
@@ -93,8 +104,40 @@ def test_outputs_are_small(path):
 
 @per_notebook
 def test_one_idea_a_cell(path):
-    lines = {c["id"]: len("".join(c["source"]).splitlines()) for c in code_cells(path)[1:]}
+    lines = {c["id"]: len("".join(c["source"]).splitlines()) for c in lesson_cells(path)}
     assert {k: n for k, n in lines.items() if n > MAX_LINES} == {}
+
+
+@per_notebook
+def test_no_line_of_code_is_cut_off_on_the_page(path):
+    # The setup cell holds the repository's address, which may be long; no page shows it open.
+    lines = [line for c in code_cells(path)[1:] for line in "".join(c["source"]).splitlines()]
+    assert [line for line in lines if len(line) > MAX_COLUMNS] == []
+
+
+@per_notebook
+def test_every_longer_block_says_what_it_does(path):
+    """A block is what stands between two blank lines; a docstring is a comment too."""
+    silent = []
+    for cell in lesson_cells(path):
+        for block in re.split(r"\n\s*\n", "".join(cell["source"])):
+            explained = "#" in block or '"""' in block
+            if len(block.splitlines()) > MAX_UNCOMMENTED and not explained:
+                silent.append((cell["id"], block.splitlines()[0]))
+    assert silent == []
+
+
+@per_notebook
+def test_yes_or_no_is_stated_with_check_true(path):
+    labels = [m for c in code_cells(path) for m in YES_OR_NO.findall("".join(c["source"]))]
+    assert labels == [], "check_true(name, condition) prints no number"
+
+
+@per_notebook
+def test_every_random_generator_is_made_by_the_course(path):
+    """So that one offset moves every seed of the course: see `utils.runtime.generator`."""
+    found = [m for c in code_cells(path) for m in OWN_RANDOMNESS.findall("".join(c["source"]))]
+    assert found == []
 
 
 @per_notebook

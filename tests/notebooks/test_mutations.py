@@ -1,4 +1,4 @@
-"""The tests are tested: a changed line, a reversed conclusion and a changed number must each be noticed.
+"""The tests are tested: a changed line, a reversed conclusion, a changed number are each noticed.
 
 Each test copies a real notebook, breaks the copy, and runs the same commands as ``make nbval``.
 """
