@@ -8,8 +8,10 @@ HTML := _build/html/index.html
 # The same small, silent, CPU-only run everywhere, so that a GPU changes no committed output.
 QUIET_CPU := COURSE_SCALE=cpu COURSE_QUIET=1 CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1
 PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
+UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
-.PHONY: book test lint unit hygiene nbval site notebooks lab serve clean install-cpu set-repository format
+.PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
+.PHONY: quick shuffled format notebooks lab serve set-repository clean install-cpu
 
 book: $(VENV)/.book
 	@$(BIN)/jupyter-book build . --quiet
@@ -25,12 +27,22 @@ test: $(VENV)/.all
 	@$(MAKE) site
 	@echo "All checks passed."
 
-lint: $(VENV)/.all
+lint: lint-python lint-javascript types
+
+lint-python: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
+lint-javascript: $(VENV)/.all
+	DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt --check
+	DENO_NO_UPDATE_CHECK=1 $(BIN)/deno lint
+
+types: $(VENV)/.all
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+# The tests of every room, and the examples in the docstrings.
 unit: $(VENV)/.all
-	$(PYTEST) tests --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
+	$(PYTEST) $(UNIT)
 
 hygiene: $(VENV)/.all
 	$(PYTEST) tests/notebooks/test_hygiene.py
@@ -47,12 +59,24 @@ site: $(VENV)/.all
 
 # ---- working on the course -------------------------------------------------------------------
 
+# Less than two minutes on two cores: no slow test, no browser, no notebook.
+quick: $(VENV)/.all
+	$(PYTEST) $(UNIT) -m "not slow and not browser"
+
+# The unit tests in five orders and with five hash seeds: none may depend on either.
+SEEDS ?= 1 2 3 4 5
+shuffled: $(VENV)/.all
+	@for seed in $(SEEDS); do \
+	  echo "COURSE_SHUFFLE=$$seed PYTHONHASHSEED=$$seed make unit"; \
+	  COURSE_SHUFFLE=$$seed PYTHONHASHSEED=$$seed $(MAKE) unit || exit 1; done
+
 notebooks: $(VENV)/.all
 	$(QUIET_CPU) $(BIN)/python -m utils.book.notebooks refresh $(NOTEBOOKS)
 
 format: $(VENV)/.all
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	DENO_NO_UPDATE_CHECK=1 $(BIN)/deno fmt
 
 lab: $(VENV)/.all
 	$(BIN)/jupyter lab

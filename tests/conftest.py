@@ -1,32 +1,71 @@
-"""What the tests share: the course and its extension on the path, and a browser where there is one."""
+"""What the tests share: their marks and order, and a browser where there is one."""
 
 from __future__ import annotations
 
 import io
 import os
-import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
-for folder in (ROOT, ROOT / "book" / "_ext"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+from utils.runtime import generator
+
+# ---- marks and order -----------------------------------------------------------------------------
+
+
+def pytest_report_header() -> str | None:
+    """Name the order of a shuffled run, so that one that fails can be run again."""
+    seed = os.environ.get("COURSE_SHUFFLE")
+    return f"order: COURSE_SHUFFLE={seed}" if seed else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what drives a browser; under ``COURSE_SHUFFLE=seed``, shuffle the tests.
+
+    Files are shuffled, and the tests within a file: nothing may depend on what ran before it. Every
+    worker of pytest-xdist collects for itself and comes to the same order.
+    """
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+    seed = os.environ.get("COURSE_SHUFFLE")
+    if not seed:
+        return
+    tests_of: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        tests_of.setdefault(item.path, []).append(item)
+    chance = generator(int(seed))
+    items.clear()
+    for tests in shuffled(list(tests_of.values()), chance):
+        items += shuffled(tests, chance)
+
+
+def shuffled(things: list, chance: np.random.Generator) -> list:
+    return [things[place] for place in chance.permutation(len(things))]
+
+
+# ---- a browser, and pages to visit ---------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    """A running headless Chromium (playwright ``Browser``). Without one: skipped, but failed under CI."""
+    """A running headless Chromium (playwright ``Browser``).
+
+    Where there is none, the test is skipped, but fails under CI.
+    """
     from tests.browser import FLAGS, find_browser
 
     path = find_browser()
     if path is None:
         asked = os.environ.get("COURSE_BROWSER")
         reason = f"no browser: install Chromium, or name one in COURSE_BROWSER (now {asked!r})"
-        (pytest.fail if asked or os.environ.get("CI") else pytest.skip)(reason)
+        if asked or os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
@@ -79,6 +118,9 @@ def visit(chromium):
         page.close()
 
 
+# ---- data, threads and disks ---------------------------------------------------------------------
+
+
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory) -> Path:
     """A toy CIFAR-10 in the binary layout: ten images a file, each class a shade of its own."""
@@ -109,12 +151,19 @@ def one_thread():
 
 @pytest.fixture
 def full_disk(monkeypatch):
-    """While it is in use, every file that `utils.files` writes fails with "No space left on device"."""
+    """Let every file that `utils.files` writes fail with "No space left on device".
+
+    Skips the test where there is no ``/dev/full`` (macOS).
+    """
     from utils import files
+
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
 
     def mkstemp(*, dir, prefix, suffix):
         part = Path(dir) / f"{prefix}full{suffix}"
-        part.symlink_to("/dev/full")
+        part.symlink_to(full)
         return os.open(part, os.O_WRONLY), str(part)
 
     monkeypatch.setattr(files.tempfile, "mkstemp", mkstemp)

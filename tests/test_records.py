@@ -1,4 +1,4 @@
-"""Records keep their provenance, are written whole or not at all, and say what is wrong with a bad one."""
+"""Records keep their provenance, are written whole or not at all, and damaged ones are refused."""
 
 import json
 import time

@@ -1,15 +1,18 @@
 """The library that the course's notebooks import: one room per subject.
 
 ``ROOMS`` lists the rooms in the order in which they may import one another: a later room may use an
-earlier one, never the reverse (``tests/test_rooms.py`` holds this). A room that is a folder opens its most
-used names at its door, so that ``from utils.models import GPT`` works without knowing the file; inside
-``utils/`` every import names the file.
+earlier one, never the reverse (``tests/test_rooms.py`` holds this). A room that is a folder opens
+its most used names at its door, its ``__init__``, so that ``from utils.models import GPT`` works
+without knowing the file; inside ``utils/`` and ``experiments/`` every import names the file.
 """
 
-from pathlib import Path
+import sys
+
+from utils.moved import OldNames
 
 ROOMS = (
     # tools, one file each
+    "moved",  # old names of modules and commands, and where their content is now
     "lazy",  # names at a room's door that are imported when they are first used
     "validate",  # refuse a bad argument in one line
     "files",  # write a file whole or not at all
@@ -28,5 +31,4 @@ ROOMS = (
     "widgets",  # explorers and sliders
 )
 
-# Commands that moved to ``experiments/`` or into a room still answer to their old name.
-__path__.append(str(Path(__file__).parent / "moved"))
+sys.meta_path.append(OldNames())

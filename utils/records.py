@@ -4,8 +4,9 @@ A record is a JSON file under ``records/``: ``{"provenance": {...}, "data": {...
 lists, small enough to read in a diff, never a pickle. Weights, where a record has any, lie beside
 it as safetensors.
 
-A notebook that has something to store calls ``save`` when it runs at that scale; `utils.book.notebooks`
-runs one without Jupyter. Numpy and torch are imported where they are used: the book's build has neither.
+A notebook that has something to store calls ``save`` when it runs at that scale, and
+`utils.book.notebooks` runs one without Jupyter. NumPy and torch are imported where they are used:
+the book's build has neither.
 """
 
 from __future__ import annotations
@@ -34,20 +35,34 @@ class Record:
     provenance: dict[str, Any]
 
     def line(self) -> str:
-        """The provenance in one sentence, for a caption or a printed line."""
-        p = self.provenance
-        flops = f", {p['flops']:.2g} FLOPs" if p.get("flops") else ""
-        seeds = f", seeds {p['seeds']}" if p.get("seeds") else ""
-        return (
-            f"{p['device']}, {p['date']}, {p['wall_seconds'] / 60:.1f} minutes{flops}{seeds}, "
-            f"torch {p['versions']['torch']}"
-        )
+        """The provenance in one sentence, for a caption or a printed line.
+
+        >>> how = {"device": "CPU", "date": "2026-01-31", "wall_seconds": 90.0, "seeds": [0, 1]}
+        >>> Record(data={}, provenance=how | {"versions": {"torch": "2.9.0"}}).line()
+        'CPU, 2026-01-31, 1.5 minutes, seeds [0, 1], torch 2.9.0'
+        """
+        how = self.provenance
+        minutes = how["wall_seconds"] / 60
+        parts = [how["device"], how["date"], f"{minutes:.1f} minutes"]
+        if how.get("flops"):
+            parts.append(f"{how['flops']:.2g} FLOPs")
+        if how.get("seeds"):
+            parts.append(f"seeds {how['seeds']}")
+        parts.append(f"torch {how['versions']['torch']}")
+        return ", ".join(parts)
 
 
-def path_of(name: str) -> Path:
-    """The file of the record called ``chapter/name``."""
+def path_of(name: str | Path) -> Path:
+    """The file of the record called ``chapter/name``. A ``Path``, anywhere, stays as it is.
+
+    Raises ``ValueError`` for a name that leads out of ``records/``.
+    """
+    if isinstance(name, Path):
+        return name
+    # No absolute path and no step upwards: the file stays under records/.
     parts = Path(name).parts if isinstance(name, str) else ()
-    require(bool(parts) and parts[0] != "/" and ".." not in parts, "name", "chapter/name", name)
+    inside = bool(parts) and parts[0] != "/" and ".." not in parts
+    require(inside, "name", "chapter/name", name)
     return repo_root() / "records" / f"{name}.json"
 
 
@@ -56,7 +71,7 @@ def write_json(path: Path, content: Any) -> None:
 
     Raises ``ValueError`` for NaN or infinity, which JSON cannot hold.
     """
-    write_text(path, _text(content))
+    write_text(path, _as_json(content))
 
 
 def save(
@@ -71,18 +86,23 @@ def save(
     """Store ``data`` as a record, with its provenance, and return the file's path.
 
     name: ``chapter/name`` for a file under ``records/``, or a ``Path`` anywhere else.
-    started: ``time.time()`` at the run's start. notes: anything else a reader must know, such as
-    the hash of an archive or what was cut from a published setting.
+    started: ``time.time()`` at the run's start, in seconds.
+    flops: floating-point operations of the whole run, where they are known.
+    notes: anything else a reader must know, such as the hash of an archive or what was cut from a
+    published setting.
+
     Raises ``ValueError`` if the record is larger than 300 kB or holds NaN.
     """
     import numpy as np
     import torch
 
     provenance = {
+        # where, when, how long and how large
         "device": _device_name(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "wall_seconds": round(time.time() - started, 1),
         "scale": scale(),
+        # what the outcome depends on, and what it cost
         "seeds": seeds,
         "flops": flops,
         "versions": {
@@ -93,16 +113,21 @@ def save(
         **notes,
     }
     record = {"provenance": provenance, "data": data}
-    size = len(_text(record).encode())  # as it will lie on the disk
+    size = len(_as_json(record).encode())  # in bytes, as it will lie on the disk
+    # A larger one would be a file that nobody reads in a diff.
     require(size <= MAX_BYTES, "data", f"at most {MAX_BYTES} bytes as JSON", size)
-    path = name if isinstance(name, Path) else path_of(name)
+    path = path_of(name)
     write_json(path, record)
     return path
 
 
 def load(name: str | Path) -> Record:
-    """Read a record. Raises ``FileNotFoundError`` or ``ValueError``, each in one clear line."""
-    path = name if isinstance(name, Path) else path_of(name)
+    """Read a record.
+
+    Raises ``FileNotFoundError`` where it has not been made yet and ``ValueError`` where the file is
+    damaged, each in one line.
+    """
+    path = path_of(name)
     if not path.is_file():
         raise FileNotFoundError(
             f"record {name} has not been made yet: there is no {path.name} in records/"
@@ -110,15 +135,10 @@ def load(name: str | Path) -> Record:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         record = Record(data=content["data"], provenance=content["provenance"])
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ) as error:  # ValueError: no JSON, or no UTF-8
-        raise ValueError(
-            f"record {name} is not a readable record: {type(error).__name__} {error}"
-        ) from None
+    # A ValueError is a file that is no JSON or no UTF-8; the others are JSON of another shape.
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"{type(error).__name__} {error}"
+        raise ValueError(f"record {name} is not a readable record: {reason}") from None
     if not (isinstance(record.data, dict) and isinstance(record.provenance, dict)):
         raise ValueError(
             f"record {name} is not a readable record: data and provenance must be objects"
@@ -132,28 +152,29 @@ def find(name: str) -> Record | None:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse, before a long run and not at its end, a place, scale or device with which `save` would fail.
+    """Refuse a place, scale or device with which `save` would fail: before a long run, not after.
 
     Raises ``OSError`` or ``ValueError`` in one line.
     """
-    scale(), device()
+    scale()
+    device()
     try:
         require(not path.is_dir(), "out", "a file, not a folder", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
-            pass
+            pass  # a file could be made there: that was the question
     except OSError as error:
         raise OSError(
             f"out must be a file that can be written, got {path}: {error.strerror}"
         ) from None
 
 
-def _text(content: Any) -> str:
+def _as_json(content: Any) -> str:
     return json.dumps(content, indent=1, default=_plain, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:
-    """Arrays and scalars of numpy and torch as plain Python, every digit kept: rounding is the caller's."""
+    """Arrays and scalars of NumPy and torch as plain Python, every digit kept."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"a record holds numbers, strings and lists, not {type(value).__name__}")

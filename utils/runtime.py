@@ -1,6 +1,7 @@
-"""Where, how large and from which seed: the device, the scale of a run, and every random generator.
+"""The device and the scale of a run, and every random generator.
 
-NumPy and torch are imported where they are used: building the book installs neither, and reads `repo_root`.
+NumPy and torch are imported where they are used: building the book installs neither, and it reads
+`repo_root`.
 """
 
 from __future__ import annotations
@@ -35,33 +36,39 @@ def device() -> torch.device:
     """The device to train on: CUDA where there is one, otherwise the CPU.
 
     Apple's MPS has no float64, which several notebooks need, so it is used only when asked for
-    with ``COURSE_DEVICE=mps``. ``COURSE_DEVICE=cpu`` keeps a run off the GPU. Raises ``ValueError`` where
-    there is no such device.
+    with ``COURSE_DEVICE=mps``. ``COURSE_DEVICE=cpu`` keeps a run off the GPU.
+    Raises ``ValueError`` where there is no such device.
     """
     import torch
 
     asked = os.environ.get("COURSE_DEVICE")
     if asked:
-        return named_device("COURSE_DEVICE", choice("COURSE_DEVICE", asked, ("cpu", "cuda", "mps")))
+        choice("COURSE_DEVICE", asked, ("cpu", "cuda", "mps"))
+        return named_device("COURSE_DEVICE", asked)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def named_device(name: str, asked: torch.device | str) -> torch.device:
-    """The device ``asked`` of the argument ``name``. Raises ``ValueError`` for one that is not here."""
+    """Return the device that a user ``asked`` for, as in "cpu" or "cuda:1".
+
+    name: what the argument is called in the error. Raises ``ValueError`` for a device that this
+    machine does not have.
+    """
     import torch
+
+    # How many devices of each kind there are.
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    n_mps = int(torch.backends.mps.is_available())
+    n_devices = {"cpu": 1, "cuda": n_cuda, "mps": n_mps}
+    here = ", ".join(kind for kind, n in n_devices.items() if n > 0)
+    allowed = f"a device of this machine ({here})"
 
     try:
         found = torch.device(asked)
-    except (RuntimeError, TypeError):
-        found = None
-    counts = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    here = [kind for kind, count in counts.items() if count]
-    good = found is not None and (found.index or 0) < counts.get(found.type, 0)
-    require(good, name, f"a device of this machine ({', '.join(here)})", str(asked))
+    except (RuntimeError, TypeError):  # no device at all, such as "foo" or 1.5
+        found = torch.device("meta")  # torch's own placeholder, which is never on the list
+    index = found.index or 0  # "cuda" without a number is the first one
+    require(index < n_devices.get(found.type, 0), name, allowed, str(asked))
     return found
 
 
@@ -73,7 +80,7 @@ def scale() -> str:
     asked = os.environ.get("COURSE_SCALE")
     if asked:
         return choice("COURSE_SCALE", asked, SCALES)
-    import torch
+    import torch  # only now: a scale that is named needs no torch
 
     return "colab" if torch.cuda.is_available() else "cpu"
 
@@ -81,13 +88,17 @@ def scale() -> str:
 def at_scale(*, cpu: T, colab: T | None = None, full: T | None = None) -> T:
     """Pick a setting by the scale of this run.
 
-    A scale that is left out takes the next smaller one's value, so ``at_scale(cpu=5)`` is 5 everywhere.
+    A scale that is left out takes the next smaller one's value, so ``at_scale(cpu=5)`` is 5
+    everywhere and ``at_scale(cpu=5, full=100)`` is 5 on Colab too.
     """
-    colab = cpu if colab is None else colab
-    full = colab if full is None else full
+    if colab is None:
+        colab = cpu
+    if full is None:
+        full = colab
     return {"cpu": cpu, "colab": colab, "full": full}[scale()]
 
 
+# Two declarations for the type checker, which kind returns which generator, and then the function.
 @overload
 def generator(seed: int | Sequence[int], kind: Literal["numpy"] = ...) -> np.random.Generator: ...
 @overload
@@ -97,29 +108,34 @@ def generator(
 def generator(
     seed: int | Sequence[int], kind: str = "numpy", device: torch.device | str = "cpu"
 ) -> np.random.Generator | torch.Generator:
-    """A random generator that starts from ``seed``: the one place where the course makes one.
+    """Return a random generator that starts from ``seed``.
 
-    kind: "numpy" is ``np.random.default_rng(seed)``, whose seed may be a sequence such as [seed, epoch];
-    "torch" is a ``torch.Generator`` on ``device``; "global" seeds torch's own generator, which
-    ``torch.nn`` draws initial weights and dropout from, and returns it.
+    This is the one place where the course makes one, whatever it is for:
+
+    - "numpy" is ``np.random.default_rng(seed)``; the seed may be a sequence, as in [seed, epoch];
+    - "torch" is ``torch.Generator(device).manual_seed(seed)``;
+    - "global" is ``torch.manual_seed(seed)``: it seeds the generator from which ``torch.nn`` draws
+      initial weights and dropout, and returns it.
+
     Raises ``ValueError`` for a seed that is not a whole number of at least 0, or an unknown kind.
 
-    >>> generator(0).integers(10)
+    >>> int(generator(0).integers(10))
     8
-    >>> generator([0, 1]).integers(10)  # another stream, still a function of the seed alone
+    >>> int(generator([0, 1]).integers(10))  # another stream, still a function of the seed alone
     5
     """
     choice("kind", kind, KINDS)
     if kind == "numpy":
         import numpy as np
 
-        listed = isinstance(seed, Sequence) and not isinstance(seed, str)
-        parts = [integer("seed", part, 0) for part in (seed if listed else [seed])]
-        return np.random.default_rng(parts if listed else parts[0])
+        if isinstance(seed, Sequence) and not isinstance(seed, str):
+            return np.random.default_rng([integer("seed", part, 0) for part in seed])
+        return np.random.default_rng(integer("seed", seed, 0))
 
     import torch
 
-    seed = integer("seed", seed, 0, 2**63 - 1)  # what torch.manual_seed takes
+    largest = 2**63 - 1  # the largest seed that torch.manual_seed takes
+    seed = integer("seed", seed, 0, largest)
     if kind == "global":
         return torch.manual_seed(seed)
     return torch.Generator(device).manual_seed(seed)
@@ -145,4 +161,5 @@ def progress(items: Iterable[T], label: str) -> Iterator[T]:
     """
     from tqdm.auto import tqdm
 
-    yield from tqdm(items, desc=label, leave=False, disable=bool(os.environ.get("COURSE_QUIET")))
+    quiet = bool(os.environ.get("COURSE_QUIET"))
+    yield from tqdm(items, desc=label, leave=False, disable=quiet)

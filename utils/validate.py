@@ -7,27 +7,49 @@ from numbers import Integral, Real
 from typing import Any
 
 
-def _shown(value: Any) -> str:
-    """A short picture of ``value``: the shape of an array rather than its entries."""
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple) and shape:  # a class such as np.int32 has a shape too, but no tuple
-        return f"an array of shape {tuple(shape)}"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def require(ok: bool, name: str, allowed: str, value: Any) -> None:
-    """Raise ``ValueError("{name} must be {allowed}, got {value}")`` unless ``ok``."""
+    """Raise ``ValueError("{name} must be {allowed}, got {value}")`` unless ``ok``.
+
+    >>> d_model, n_head = 100, 8
+    >>> require(d_model % n_head == 0, "d_model", f"a multiple of n_head = {n_head}", d_model)
+    Traceback (most recent call last):
+        ...
+    ValueError: d_model must be a multiple of n_head = 8, got 100
+    """
     if not ok:
         raise ValueError(f"{name} must be {allowed}, got {_shown(value)}")
 
 
 def integer(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
-    """Return ``value`` as an int, or raise if it is not a whole number in [low, high]."""
-    ok = isinstance(value, Integral) and not isinstance(value, bool)
-    ok = ok and (low is None or value >= low) and (high is None or value <= high)
-    require(ok, name, "a whole number" + _range(low, high), value)
-    return int(value)
+    """Return ``value`` as an int. ``None`` leaves the range open on that side.
+
+    Raises ``ValueError`` if ``value`` is not a whole number in [low, high]. NumPy's integers are
+    whole numbers; ``True`` and ``3.0`` are not.
+
+    >>> integer("n_layer", 12, 1)
+    12
+    >>> integer("n_layer", 0, 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: n_layer must be a whole number of at least 1, got 0
+    """
+    # How a message tells the range.
+    if low is not None and high is not None:
+        allowed = f"a whole number in [{low}, {high}]"
+    elif low is not None:
+        allowed = f"a whole number of at least {low}"
+    elif high is not None:
+        allowed = f"a whole number of at most {high}"
+    else:
+        allowed = "a whole number"
+
+    # Python counts True as the number 1; as an argument it is a slip.
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    require(is_whole, name, allowed, value)
+    whole = int(value)
+    require(low is None or whole >= low, name, allowed, value)
+    require(high is None or whole <= high, name, allowed, value)
+    return whole
 
 
 def number(
@@ -39,30 +61,56 @@ def number(
     open_low: bool = False,
     open_high: bool = False,
 ) -> float:
-    """Return ``value`` as a float, or raise if it is not a finite number in the interval.
+    """Return ``value`` as a float.
 
+    Raises ``ValueError`` if ``value`` is not a finite number from ``low`` to ``high``.
     ``open_low`` and ``open_high`` exclude the end points.
+
+    >>> number("top_p", 0.9, 0, 1, open_low=True)
+    0.9
+    >>> number("top_p", 0, 0, 1, open_low=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: top_p must be a number in (0, 1], got 0
     """
-    ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    ok = ok and (value > low if open_low else value >= low)
-    ok = ok and (value < high if open_high else value <= high)
+    # How a message tells the range: a round bracket excludes the end point.
     left = "(" if open_low or low == -math.inf else "["
     right = ")" if open_high or high == math.inf else "]"
-    require(ok, name, f"a number in {left}{low:g}, {high:g}{right}", value)
+    allowed = f"a number in {left}{low:g}, {high:g}{right}"
+
+    require(_is_finite(value), name, allowed, value)
+    above = value > low if open_low else value >= low
+    below = value < high if open_high else value <= high
+    require(above and below, name, allowed, value)
     return float(value)
 
 
 def choice(name: str, value: Any, options: tuple[str, ...]) -> str:
-    """Return ``value``, or raise if it is not one of ``options``."""
-    require(value in options, name, "one of " + ", ".join(map(repr, options)), value)
+    """Return ``value``. Raises ``ValueError`` if it is not one of ``options``.
+
+    >>> choice("schedule", "linear", ("cosine", "constant"))
+    Traceback (most recent call last):
+        ...
+    ValueError: schedule must be one of 'cosine', 'constant', got 'linear'
+    """
+    listed = ", ".join(repr(option) for option in options)
+    require(value in options, name, f"one of {listed}", value)
     return value
 
 
-def _range(low: int | None, high: int | None) -> str:
-    if low is None and high is None:
-        return ""
-    if high is None:
-        return f" of at least {low}"
-    if low is None:
-        return f" of at most {high}"
-    return f" in [{low}, {high}]"
+def _is_finite(value: Any) -> bool:
+    """Whether ``value`` is a finite real number. ``True``, ``"1"`` and nan are none."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    """A short picture of ``value``: the shape of an array rather than its entries."""
+    shape = getattr(value, "shape", None)
+    # A class such as np.int32 has a shape that is no tuple; a single number has an empty one.
+    if isinstance(shape, tuple) and shape:
+        return f"an array of shape {tuple(shape)}"
+    text = repr(value)
+    if len(text) > 80:
+        text = text[:77] + "..."
+    return text

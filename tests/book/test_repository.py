@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from benchmarks import ensembles as benchmark
 from utils.book import notebooks, repository
@@ -13,6 +14,7 @@ from utils.book.repository import ROOT, set_repository
 @pytest.fixture
 def copy(tmp_path):
     shutil.copy(ROOT / "_config.yml", tmp_path)
+    shutil.copy(ROOT / "CITATION.cff", tmp_path)
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "notebooks" / "setup_cell.py", tmp_path / "notebooks")
     source = ROOT / "notebooks" / "double_descent" / "01_closed_form.ipynb"
@@ -23,11 +25,13 @@ def copy(tmp_path):
 def test_round_trip_leaves_every_byte_as_it_was(copy):
     before = {p: p.read_bytes() for p in copy.rglob("*") if p.is_file()}
     changed = set_repository("https://example.org/someone/course.git", copy)
-    assert len(changed) == 3
+    assert len(changed) == 4
     notebook = json.loads((copy / "notebooks" / "01_closed_form.ipynb").read_text())
     setup = next(c for c in notebook["cells"] if "course-setup" in c["metadata"].get("tags", []))
     assert '"COURSE_REPO", "https://example.org/someone/course")' in "".join(setup["source"])
     assert '  url: "https://example.org/someone/course"' in (copy / "_config.yml").read_text()
+    citation = yaml.safe_load((copy / "CITATION.cff").read_text())
+    assert citation["repository-code"] == "https://example.org/someone/course"
     set_repository("", copy)
     assert {p: p.read_bytes() for p in before} == before
 

@@ -1,4 +1,4 @@
-"""The cell that fetches the course where there is no checkout: whole or not at all, and safe to run again."""
+"""The cell that fetches the course where there is no checkout, whole or not at all."""
 
 from __future__ import annotations
 

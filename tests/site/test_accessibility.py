@@ -1,4 +1,4 @@
-"""axe-core on every page, in both themes: no serious violation, no page error, no foreign request."""
+"""axe-core on every page, in both themes: no violation, no page error, no foreign request."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SERIOUS = {"serious", "critical"}
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page, theme, html, chromium):
-    # The theme's script sets its colours after loading, and buttons fade to them: without motion, and with
-    # whatever still moves finished, axe measures the colours a reader sees and none halfway.
+    # The theme's script sets its colours after loading, and buttons fade to them: without motion,
+    # and with whatever still moves finished, axe measures the colours a reader sees.
     context = chromium.new_context(
         color_scheme=theme, reduced_motion="reduce", viewport={"width": 1280, "height": 900}
     )

@@ -1,4 +1,4 @@
-"""Every local link and anchor resolves, every image is described, and nothing comes from another host."""
+"""Every local link resolves, every image is described, nothing comes from another host."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from utils.book.repository import set_repository
 from utils.runtime import repo_root
 
 URL = "https://github.com/someone/course"
-PARTS = ("_config.yml", "_toc.yml", "book", "notebooks", "records", "utils")
+PARTS = ("CITATION.cff", "_config.yml", "_toc.yml", "book", "notebooks", "records", "utils")
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +24,11 @@ def with_address(tmp_path_factory) -> Path:
     copy = tmp_path_factory.mktemp("addressed")
     for part in PARTS:
         source = root / part
-        skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-        shutil.copytree(source, copy / part, ignore=skip) if source.is_dir() else shutil.copy(
-            source, copy
-        )
+        if source.is_dir():
+            skip = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+            shutil.copytree(source, copy / part, ignore=skip)
+        else:
+            shutil.copy(source, copy)
     set_repository(URL, copy)
     builder = Path(sys.executable).with_name("jupyter-book")
     result = subprocess.run(
