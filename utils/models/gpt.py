@@ -269,7 +269,7 @@ class GPT(nn.Module):
         Zero output projections make every block start as the identity: it adds nothing to the
         residual stream. All other matrices have standard deviation 1 / √(input width), which keeps
         outputs as large as inputs. The usual 0.02 does so only at widths near 0.02⁻² = 2500. At
-        width 32 the two together end 0.6 nats lower than 0.02, and either alone gains nothing
+        width 32 the two together end 0.6 nats lower than 0.02, and either alone gains far less
         (notebooks/parameters/02_train_a_language_model.ipynb).
         """
         for name, p in self.named_parameters():
