@@ -2,8 +2,31 @@
 # Written for the make that macOS ships (GNU make 3.81), so nothing newer is used.
 
 VENV ?= .venv
-BIN := $(VENV)/bin
+PORT ?= 8000
 HTML := _build/html/index.html
+
+# Taken as they were typed: neither make nor the shell expands what stands in them.
+override VENV := $(value VENV)
+override PORT := $(value PORT)
+override PYTHON := $(value PYTHON)
+override URL := $(value URL)
+export PORT PYTHON URL
+
+# VENV stands in rules and commands, where it must mean nothing but itself. First its characters:
+# what is left of it without these, one after the other?
+override PLAIN := a b c d e f g h i j k l m n o p q r s t u v w x y z
+override PLAIN += A B C D E F G H I J K L M N O P Q R S T U V W X Y Z
+override PLAIN += 0 1 2 3 4 5 6 7 8 9 . _ / ~ + -
+override LEFT := $(VENV)
+$(foreach letter,$(PLAIN),$(eval override LEFT := $$(subst $(letter),,$$(LEFT))))
+
+# Then its beginning, as commands take -x for an option and make takes +x for x. Nor is it empty.
+override FAULT := $(if $(LEFT),left)$(filter -% +%,$(VENV))$(if $(VENV),,empty)
+ifneq ($(FAULT),)
+$(error VENV must be the path of a folder, of letters, digits and . _ / ~ + - \
+  (the last two not in front), got '$(strip $(VENV))')
+endif
+BIN := $(VENV)/bin
 
 # The same small, silent, CPU-only run everywhere, so that a GPU changes no committed output.
 QUIET_CPU := COURSE_SCALE=cpu COURSE_QUIET=1 CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1
@@ -11,10 +34,10 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: quick shuffled format notebooks lab serve set-repository clean install-cpu
+.PHONY: quick shuffled format notebooks lab serve set-repository clean install-cpu named-python
 
 book: $(VENV)/.book
-	@$(BIN)/jupyter-book build . --quiet
+	@$(BIN)/python -m utils.book.build --quiet
 	@echo "Built $(HTML). Open it in a browser (\`open\` on macOS, \`xdg-open\` on Linux), or run \`make serve\`."
 
 # ---- what `make test` runs, in this order, each failing loudly -------------------------------
@@ -54,7 +77,7 @@ nbval: $(VENV)/.all
 	COURSE_GLUE_LOG="$(CURDIR)/_build/glue.jsonl" $(PYTEST) tests/notebooks
 
 site: $(VENV)/.all
-	$(BIN)/jupyter-book build . --all --quiet -W -n --keep-going
+	$(BIN)/python -m utils.book.build --all --quiet -W -n --keep-going
 	$(PYTEST) tests/site
 
 # ---- working on the course -------------------------------------------------------------------
@@ -82,43 +105,49 @@ lab: $(VENV)/.all
 	$(BIN)/jupyter lab
 
 serve: book
-	@echo "http://localhost:8000 (stop with Ctrl-C)"
-	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+	@$(BIN)/python -m utils.book.serve "$$PORT"
 
 set-repository: $(VENV)/.book
-	$(BIN)/python -m utils.book.repository "$(URL)"
+	@$(BIN)/python -m utils.book.repository -- "$$URL"
 
+# First the file by which a build knows that the book is whole: removing may be interrupted too.
 clean:
+	rm -f _build/book.complete
 	rm -rf _build .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # ---- environments ----------------------------------------------------------------------------
 
-$(VENV)/bin/python:
-	@python=$$(for p in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \
-	  [ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	  && echo "$$p" && break; done); \
-	if [ -z "$$python" ]; then \
-	  echo "The course needs Python 3.11, 3.12 or 3.13; found $$(python3 --version 2>&1). Name one with make PYTHON=…" >&2; exit 1; fi; \
-	[ -d "$(VENV)" ] && before=1; echo "Making $(VENV) with $$($$python --version)"; \
-	"$$python" -m venv "$(VENV)" || { [ -n "$$before" ] || rm -rf "$(VENV)"; \
-	  echo "Could not make $(VENV): Python needs its venv module (Debian and Ubuntu: python3-venv)." >&2; exit 1; }
+# `.book` and `.all` say what was installed to its end, by which utils/book/environment.py makes
+# them; without its Python that is nothing.
+$(VENV)/.book: requirements-book.txt $(VENV)/bin/python | $(if $(PYTHON),named-python)
+	@$(call environment,requirements-book.txt)
 
-$(VENV)/.book: requirements-book.txt | $(VENV)/bin/python
-	@$(call install,requirements-book.txt)
-	@touch $@
-
-$(VENV)/.all: requirements.txt requirements-book.txt requirements-notebooks.txt | $(VENV)/bin/python
-	@$(call install,requirements.txt)
-	@touch $(VENV)/.book $@
+$(VENV)/.all: requirements.txt requirements-book.txt requirements-notebooks.txt $(VENV)/bin/python \
+  | $(if $(PYTHON),named-python)
+	@$(call environment,requirements.txt)
 
 # On Linux without an NVIDIA card: the plain install pulls gigabytes of CUDA libraries.
-install-cpu: | $(VENV)/bin/python
-	@$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --python $(BIN)/python --torch-backend=cpu -r requirements.txt
-	@touch $(VENV)/.book $(VENV)/.all
+install-cpu:
+	@$(call environment,requirements.txt --cpu-torch)
 
-define install
-echo "Installing $(1) into $(VENV)" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(1) \
-|| { echo "Could not install $(1): is the network reachable? pip's own message stands above." >&2; exit 1; }
+# The two rules above make it.
+$(VENV)/bin/python: ;
+
+# Whether the environment, if there is one, is of the Python that PYTHON names.
+named-python:
+	@$(call environment,)
+
+# Run utils/book/environment.py with PYTHON, or else with the first Python that suits the course.
+# It has to print a word, as there are programs that end well whatever they are asked.
+SUITS := import sys; print("suits" if (3, 11) <= sys.version_info[:2] <= (3, 13) else "")
+
+define environment
+for python in "$${PYTHON:-python3}" python3.13 python3.12 python3.11; do \
+  if [ "$$("$$python" -c '$(SUITS)' 2>/dev/null)" = suits ]; then \
+    exec "$$python" -m utils.book.environment $(VENV) $(1); fi; \
+  if [ -n "$$PYTHON" ]; then \
+    echo "PYTHON must be Python 3.11, 3.12 or 3.13, got '$$PYTHON'" >&2; exit 1; fi; \
+done; \
+echo "The course needs Python 3.11, 3.12 or 3.13; found $$(python3 --version 2>&1). Name one with make PYTHON=…" >&2; exit 1
 endef

@@ -15,8 +15,8 @@ ROOMS = (
     "moved",  # old names of modules and commands, and where their content is now
     "lazy",  # names at a room's door that are imported when they are first used
     "validate",  # refuse a bad argument in one line
-    "files",  # write a file whole or not at all
-    "tensors",  # the same for tensors, as safetensors
+    "files",  # write a file whole or not at all, one process at a time
+    "tensors",  # the same for tensors, as safetensors with a hash
     "runtime",  # device, scale, threads and every random generator
     "checks",  # state a conclusion so that it can fail
     "records",  # results of long runs, stored with where they came from
@@ -27,7 +27,7 @@ ROOMS = (
     "training",  # the loop, its settings, checkpoints, many small networks at once
     "landscape",  # random features, curvature, paths of an optimizer
     "sampling",  # transforms of logits, engines, generation, stop strings
-    "book",  # executing notebooks, the repository's address
+    "book",  # its environment, building and serving it, executing notebooks
     "widgets",  # explorers and sliders
 )
 

@@ -65,7 +65,6 @@ def test_a_broken_notebook_leaves_every_file_as_it_was(copy):
 @pytest.mark.parametrize(
     ("command", "arguments", "line"),
     [
-        (repository.main, ["foo"], "URL must be https://host/owner/name, or empty, got 'foo'"),
         (notebooks.main, ["refresh", "none.ipynb"], "NOTEBOOK must be a file in "),
         (notebooks.main, ["refresh", "/etc/hostname"], "NOTEBOOK must be a file in "),
         (
@@ -92,6 +91,13 @@ def test_a_command_refuses_in_one_line(command, arguments, line, capsys, monkeyp
         command(arguments)
     told = capsys.readouterr().err.splitlines()
     assert "error: " + line in told[-1]
+
+
+def test_an_address_that_is_none_is_one_line_and_nothing_else(capsys):
+    with pytest.raises(SystemExit) as end:
+        repository.main(["foo"])
+    assert end.value.code == "URL must be https://host/owner/name, or empty, got 'foo'"
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_notebook_command_has_help(capsys):

@@ -1,4 +1,4 @@
-"""The book's own machinery: executing notebooks, and the repository's address.
+"""The book's own machinery: its environment, its build, its notebooks, the repository's address.
 
 Nothing here needs torch or NumPy: the book is built without them.
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 from utils.files import write_text
@@ -99,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         changed = set_repository(options.url)
     except (ValueError, OSError) as error:
-        parser.error(str(error))
+        sys.exit(str(error))
     for path in changed:
         print(path.relative_to(ROOT))
 
