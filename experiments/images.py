@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from utils.data.labelled import Split
 from utils.runtime import device
+from utils.validate import require
 
 EVALUATION_BATCH = 2000  # images at a time where no gradient is kept
 
@@ -16,10 +17,15 @@ class Images:
     """A split on the device: inputs normalized by the training set's channel means and deviations.
 
     ``x_train`` and ``x_test`` are float32 (n, 3, height, width); ``y_train`` and ``y_test`` are
-    int64 (n,).
+    int64 (n,). Raises ``ValueError`` for a channel that is constant, as it has no deviation.
     """
 
     def __init__(self, split: Split) -> None:
+        for channel in range(3):
+            values = split.x_train[:, channel]  # (n, h, w)
+            only = f"channel {channel} of {values.min()}s only"
+            require(values.min() < values.max(), "x_train", "images whose channels vary", only)
+
         # All values of one channel in one row, scaled to [0, 1].
         by_channel = split.x_train.transpose(1, 0, 2, 3).reshape(3, -1) / 255.0  # (3, n·h·w)
         mean = _per_channel(by_channel.mean(1))  # (3, 1, 1)

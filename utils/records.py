@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import platform
 import tempfile
 import time
@@ -22,9 +23,10 @@ from typing import Any
 
 from utils.files import write_text
 from utils.runtime import device, repo_root, scale
-from utils.validate import require
+from utils.validate import encodable, integer, number, require
 
 MAX_BYTES = 300_000
+TOO_LONG = 10**4300  # Python reads no whole number of more than 4300 digits back
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,10 @@ def path_of(name: str | Path) -> Path:
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that a crash or a full disk leaves the old file as it was.
 
-    Raises ``ValueError`` for NaN or infinity, which JSON cannot hold.
+    Arrays become lists, and keys text. Raises ``ValueError``, naming the place, for what JSON
+    cannot hold, such as NaN, and for keys that would become the same text.
     """
-    write_text(path, _as_json(content))
+    write_text(path, _as_json(content, "content"))
 
 
 def save(
@@ -87,14 +90,25 @@ def save(
 
     name: ``chapter/name`` for a file under ``records/``, or a ``Path`` anywhere else.
     started: ``time.time()`` at the run's start, in seconds.
-    flops: floating-point operations of the whole run, where they are known.
+    seeds: whole numbers of at least 0.
+    flops: floating-point operations of the whole run, at least 0, where they are known.
     notes: anything else a reader must know, such as the hash of an archive or what was cut from a
     published setting.
 
-    Raises ``ValueError`` if the record is larger than 300 kB or holds NaN.
+    Raises ``ValueError`` if the record is larger than 300 kB, or naming the place, as in
+    ``data.runs[3].loss``, if it holds NaN or anything else that would not come back, and for
+    seeds and FLOPs out of range.
     """
     import numpy as np
     import torch
+
+    require(isinstance(data, dict), "data", "a dictionary", data)
+    if flops is not None:
+        number("flops", flops, 0)
+    listed = seeds is None or isinstance(seeds, list | tuple)
+    require(listed, "seeds", "a list of whole numbers", seeds)
+    for seed in seeds or ():
+        integer("seeds", seed, 0)
 
     provenance = {
         # where, when, how long and how large
@@ -110,14 +124,16 @@ def save(
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-        **notes,
     }
-    record = {"provenance": provenance, "data": data}
-    size = len(_as_json(record).encode())  # in bytes, as it will lie on the disk
+    taken = ", ".join(provenance)
+    for note in notes:
+        require(note not in provenance, "notes", f"names other than {taken}", note)
+    text = _as_json({"provenance": provenance | notes, "data": data})
+    size = len(text.encode())  # in bytes, as it will lie on the disk
     # A larger one would be a file that nobody reads in a diff.
     require(size <= MAX_BYTES, "data", f"at most {MAX_BYTES} bytes as JSON", size)
     path = path_of(name)
-    write_json(path, record)
+    write_text(path, text)
     return path
 
 
@@ -169,15 +185,70 @@ def require_writable(path: Path) -> None:
         ) from None
 
 
-def _as_json(content: Any) -> str:
-    return json.dumps(content, indent=1, default=_plain, allow_nan=False) + "\n"
+def _as_json(content: Any, name: str = "") -> str:
+    """``content`` as JSON. An error names the place in it, after ``name`` if there is one."""
+    try:
+        return json.dumps(_plain(content, name), indent=1, allow_nan=False) + "\n"
+    except RecursionError:  # such as a list that contains itself
+        allowed = "at most some hundred lists and dictionaries deep"
+        raise ValueError(f"{name or 'data'} must be {allowed}, got more") from None
 
 
-def _plain(value: Any) -> Any:
-    """Arrays and scalars of NumPy and torch as plain Python, every digit kept."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"a record holds numbers, strings and lists, not {type(value).__name__}")
+def _plain(value: Any, place: str) -> Any:
+    """``value`` with every array as a list and every key as text, no digit lost.
+
+    ``place`` is where it stands, as in ``data.runs[3].loss``: an error names it.
+    """
+    value = _without_arrays(value, place)
+    if isinstance(value, dict):
+        return _plain_dict(value, place)
+    if isinstance(value, list | tuple):
+        entries = []
+        for i, entry in enumerate(value):
+            entries.append(_plain(entry, f"{place}[{i}]"))
+        return entries
+
+    known = value is None or isinstance(value, str | int | float)
+    require(known, place, "a number, a string, a list or a dictionary", value)
+    if isinstance(value, float):
+        require(math.isfinite(value), place, "a finite number", value)
+    _require_readable(value, place)
+    return value
+
+
+def _require_readable(value: Any, place: str) -> None:
+    """Refuse a text and a whole number that JSON holds but that would not be read back as it is."""
+    if isinstance(value, str):
+        encodable(place, value)  # two halves of a character would come back as a whole one
+    if isinstance(value, int):
+        require(abs(value) < TOO_LONG, place, "a whole number of at most 4300 digits", "more")
+
+
+def _plain_dict(content: dict[Any, Any], place: str) -> dict[str, Any]:
+    plain = {}
+    for raw in content:
+        key = _without_arrays(raw, f"key of {place}")
+        known = key is None or isinstance(key, str | int | float)
+        require(known, f"key of {place}", "a string or a number", key)
+        if isinstance(key, float):
+            require(math.isfinite(key), f"key of {place}", "a string or a finite number", key)
+        _require_readable(key, f"key of {place}")
+
+        # The text that JSON writes, so that 1 and "1", or True and "true", do not meet unseen.
+        text = key if isinstance(key, str) else json.dumps(key)
+        require(text not in plain, place, "a dictionary whose keys differ as text", key)
+        shown = text if text.isprintable() else repr(text)
+        plain[text] = _plain(content[raw], f"{place}.{shown}" if place else shown)
+    return plain
+
+
+def _without_arrays(value: Any, place: str) -> Any:
+    """An array or a scalar of NumPy or torch as plain Python; anything else as it is."""
+    # NumPy's dates and times would become bare numbers of nanoseconds.
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    require(kind not in ("M", "m"), place, "free of dates and times (store them as text)", value)
+    is_array = hasattr(value, "tolist") and not isinstance(value, type)
+    return value.tolist() if is_array else value
 
 
 def _device_name() -> str:

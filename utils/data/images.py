@@ -1,16 +1,18 @@
 """CIFAR-10 and Fashion-MNIST, for runs at full scale.
 
 No pickle is read: CIFAR-10 comes as its binary release or as JPEG files, Fashion-MNIST in the IDX
-format.
+format. Every byte that becomes a pixel or a label has passed a checksum, and nothing is unpacked or
+decoded beyond the size that such a file can have.
 """
 
 from __future__ import annotations
 
 import gzip
-import lzma
+import io
 import os
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -30,6 +32,20 @@ CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 # One label byte and 32×32 pixels, first all of the red, then green, then blue.
 CIFAR10_RECORD = 1 + 3 * 32 * 32
+CIFAR10_BATCH = 10_000  # records in each file of the release
+CIFAR10_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+CIFAR10_TEST = "test_batch.bin"
+
+# What a file may come to when unpacked, in bytes; a few kB of an archive can hold gigabytes.
+MAX_UNPACKED = 2**28  # the whole release is 184 MB
+MAX_JPEG = 2**20  # an image of 32×32 pixels is about 1 kB
+
+GZIP_MAGIC = b"\x1f\x8b"
+# The record at the end of a zip: how it begins, and the bytes that count the archive's files.
+ZIP_END = b"PK\x05\x06"
+ZIP_END_COUNT = slice(10, 12)
+ZIP_END_MANY = 2**16 - 1  # the count of an archive of so many files, or more
+ZIP_END_LONGEST = 22 + 2**16  # with the longest comment
 
 # An S3 website endpoint speaks plain http only; the hashes are what vouches for the bytes.
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -56,7 +72,6 @@ DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     OSError,
     SyntaxError,
@@ -108,7 +123,7 @@ def cifar10(
         if zipfile.is_zipfile(path):
             name = "CIFAR-10 images, JPEG-compressed"
             images = _cifar_jpeg(path)
-        elif tarfile.is_tarfile(path):
+        elif _begins_with(path, GZIP_MAGIC):
             name = "CIFAR-10 binary release"
             images = _cifar_binary(path)
         else:
@@ -187,36 +202,56 @@ def _subset(
     )
 
 
+def _begins_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+# ---- the binary release --------------------------------------------------------------------------
+
+
 def _cifar_binary(archive: Path) -> Images:
     """Read the records of five training files and one test file, in the order of their names."""
-    records: dict[str, list[np.ndarray]] = {"data_batch": [], "test_batch": []}
-    with tarfile.open(archive) as tar:
-        for member in sorted(tar.getmembers(), key=lambda member: member.name):
-            half = Path(member.name).stem.rstrip("_12345")  # data_batch_3.bin is of data_batch
-            if member.isfile() and member.name.endswith(".bin") and half in records:
-                content = tar.extractfile(member)
-                assert content is not None  # only a folder or a link has none
-                raw = np.frombuffer(content.read(), np.uint8)
-                whole = raw.size > 0 and raw.size % CIFAR10_RECORD == 0
-                allowed = f"records of {CIFAR10_RECORD} bytes"
-                require(whole, member.name, allowed, f"{raw.size} bytes")
-                records[half].append(raw.reshape(-1, CIFAR10_RECORD))
-        _read_to_end(tar)
-    complete = all(records.values())
-    require(complete, "archive", "data_batch_1..5.bin and test_batch.bin", archive.name)
-
-    x_train, y_train = _images_and_labels(np.concatenate(records["data_batch"]))
-    x_test, y_test = _images_and_labels(np.concatenate(records["test_batch"]))
+    records = _batches(_unpacked(archive))
+    x_train, y_train = _images_and_labels(np.concatenate([records[name] for name in CIFAR10_TRAIN]))
+    x_test, y_test = _images_and_labels(records[CIFAR10_TEST])
     known = max(y_train.max(), y_test.max()) < len(CIFAR10_CLASSES)
     require(bool(known), "archive", "labels 0 to 9", archive.name)
     return Images(x_train, y_train, x_test, y_test)
 
 
-def _read_to_end(tar: tarfile.TarFile) -> None:
-    """Read what is left of the archive: at its very end stands the checksum of its compression."""
-    stream = tar.fileobj
-    while stream is not None and stream.read(2**20):
-        pass
+def _unpacked(archive: Path) -> bytes:
+    """The tar in a gzip file, read to the very end, where the checksum of its bytes stands."""
+    with gzip.open(archive) as file:
+        content = file.read(MAX_UNPACKED + 1)
+    fits = len(content) <= MAX_UNPACKED
+    require(fits, "archive", f"at most {MAX_UNPACKED} bytes when unpacked", archive.name)
+    return content
+
+
+def _batches(content: bytes) -> dict[str, np.ndarray]:
+    """Records (n, 3073) of each file of the release, by name. ``content`` is the tar."""
+    records: dict[str, np.ndarray] = {}
+    allowed = f"1 to {CIFAR10_BATCH} records of {CIFAR10_RECORD} bytes"
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
+        for member in tar:
+            name = Path(member.name).name
+            if not member.isfile() or name not in (*CIFAR10_TRAIN, CIFAR10_TEST):
+                continue
+            require(name not in records, name, "in the archive once", "twice")
+
+            # By the header, before a byte is read.
+            n, rest = divmod(member.size, CIFAR10_RECORD)
+            whole = rest == 0 and 1 <= n <= CIFAR10_BATCH
+            require(whole, name, allowed, f"{member.size} bytes")
+            file = tar.extractfile(member)
+            assert file is not None  # only a folder or a link has none
+            records[name] = np.frombuffer(file.read(), np.uint8).reshape(n, CIFAR10_RECORD)
+
+    complete = len(records) == len(CIFAR10_TRAIN) + 1
+    needed = "one with data_batch_1..5.bin and test_batch.bin"
+    require(complete, "archive", needed, sorted(records))
+    return records
 
 
 def _images_and_labels(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -226,34 +261,82 @@ def _images_and_labels(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
+# ---- a zip of JPEG images ------------------------------------------------------------------------
+
+
 def _cifar_jpeg(archive: Path) -> Images:
     """Decode ``train/<class>/*.jpg`` and ``test/<class>/*.jpg``."""
+    halves: dict[str, list[zipfile.ZipInfo]] = {"train": [], "test": []}
     with zipfile.ZipFile(archive) as pack:
-        x_train, y_train = _jpeg_half(pack, "train")
-        x_test, y_test = _jpeg_half(pack, "test")
+        _require_all_entries(pack, archive)
+        for entry in sorted(pack.infolist(), key=lambda entry: entry.filename):
+            # A file's name stands twice in a zip, and opening compares the two: a damaged one must
+            # not drop an image.
+            pack.open(entry).close()
+            parts = Path(entry.filename).parts
+            is_jpeg = entry.filename.lower().endswith((".jpg", ".jpeg"))
+            if is_jpeg and len(parts) == 3 and parts[0] in halves:
+                halves[parts[0]].append(entry)
+        x_train, y_train = _jpeg_half(pack, "train", halves["train"])
+        x_test, y_test = _jpeg_half(pack, "test", halves["test"])
     return Images(x_train, y_train, x_test, y_test)
 
 
-def _jpeg_half(pack: zipfile.ZipFile, half: str) -> tuple[np.ndarray, np.ndarray]:
+def _require_all_entries(pack: zipfile.ZipFile, archive: Path) -> None:
+    """Raise ``ValueError`` where the directory at the archive's end lists fewer files than it says.
+
+    A damaged length in it can swallow the entry that follows, and zipfile does not count.
+    """
+    with archive.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - ZIP_END_LONGEST))
+        tail = file.read()
+    end = tail[tail.rindex(ZIP_END) :]
+    told = int.from_bytes(end[ZIP_END_COUNT], "little")
+    found = len(pack.infolist())
+    # The largest number that two bytes can count stands for larger ones as well.
+    complete = found == told or (told == ZIP_END_MANY and found > told)
+    require(complete, "archive", f"a zip that lists its {told} entries", found)
+
+
+def _jpeg_half(
+    pack: zipfile.ZipFile, half: str, entries: list[zipfile.ZipInfo]
+) -> tuple[np.ndarray, np.ndarray]:
     """Images (n, 3, 32, 32) and labels (n,) of one half of the archive."""
+    names = [Path(entry.filename).parts[1] for entry in entries]  # the class of each
+    complete = set(names) == set(CIFAR10_CLASSES)
+    require(complete, f"{half}/ in archive", "CIFAR-10's ten classes", set(names))
+
+    images = np.empty((len(entries), 3, 32, 32), np.uint8)
+    for i, entry in enumerate(entries):
+        pixels = _pixels(_content(pack, entry), repr(entry.filename))  # (32, 32, 3)
+        images[i] = pixels.transpose(2, 0, 1)  # (3, 32, 32)
+    labels = np.array([CIFAR10_CLASSES.index(name) for name in names], np.int64)
+    return images, labels
+
+
+def _content(pack: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """The bytes of one file, read to the end, because only there its checksum is compared."""
+    # The other methods cannot unpack a part: they have no limit.
+    known = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    require(known, repr(entry.filename), "packed with deflate or stored", entry.compress_type)
+    with pack.open(entry) as file:
+        content = file.read(MAX_JPEG + 1)
+    fits = len(content) <= MAX_JPEG
+    require(fits, repr(entry.filename), f"an image of at most {MAX_JPEG} bytes", entry.file_size)
+    return content
+
+
+def _pixels(content: bytes, name: str) -> np.ndarray:
+    """Decode one JPEG file of 32×32 pixels: (32, 32, 3)."""
     from PIL import Image  # comes with matplotlib
 
-    files = []
-    for name in sorted(pack.namelist()):
-        file = Path(name)
-        is_jpeg = name.lower().endswith((".jpg", ".jpeg"))
-        if is_jpeg and len(file.parts) == 3 and file.parts[0] == half:
-            files.append(file)
-    classes = {file.parts[1] for file in files}
-    complete = classes == set(CIFAR10_CLASSES)
-    require(complete, f"{half}/ in archive", "CIFAR-10's ten classes", classes)
-
-    images = np.empty((len(files), 3, 32, 32), np.uint8)
-    labels = np.empty(len(files), np.int64)
-    for i, file in enumerate(files):
-        with pack.open(file.as_posix()) as stream, Image.open(stream) as image:
-            require(image.size == (32, 32), file.as_posix(), "32×32 pixels", image.size)
-            pixels = np.asarray(image.convert("RGB"))  # (32, 32, 3)
-        images[i] = pixels.transpose(2, 0, 1)  # (3, 32, 32)
-        labels[i] = CIFAR10_CLASSES.index(file.parts[1])
-    return images, labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused here by its size
+        try:
+            image = Image.open(io.BytesIO(content), formats=["JPEG"])  # reads no more than the head
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{name} must be 32×32 pixels, got more: {error}") from None
+    with image:
+        require(image.size == (32, 32), name, "32×32 pixels", image.size)
+        return np.asarray(image.convert("RGB"))
