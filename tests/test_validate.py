@@ -1,9 +1,21 @@
 """A bad argument is refused in one line that names it, the allowed range and the value."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
-from utils.validate import choice, integer, number, require
+from utils.validate import choice, encodable, integer, number, require
+
+HUGE = 10**400  # no float is as large
+SHOWN = "1" + 76 * "0" + "..."
+
+
+class TwoLines:
+    """A value whose picture has two lines, as that of a model has many."""
+
+    def __repr__(self) -> str:
+        return "first\nsecond"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +42,26 @@ from utils.validate import choice, integer, number, require
             lambda: require(False, "X", "of shape (n, 2)", np.zeros((3, 4))),
             "X must be of shape (n, 2), got an array of shape (3, 4)",
         ),
+        (lambda: number("t", HUGE, 0, 1), f"t must be a number in [0, 1], got {SHOWN}"),
+        (
+            lambda: number("t", HUGE, 0),
+            f"t must be a number in [0, inf) and within ±1.8e308, got {SHOWN}",
+        ),
+        (
+            lambda: number("t", -Fraction(HUGE, 3)),
+            "t must be a number in (-inf, inf) and within ±1.8e308, got Fraction(-1"
+            + 66 * "0"
+            + "...",
+        ),
+        (
+            lambda: integer("k", 10**5000, 0, 3),  # Python refuses to write it out
+            "k must be a whole number in [0, 3], got a value of type int that is too long to show",
+        ),
+        (lambda: require(False, "X", "a text", TwoLines()), "X must be a text, got first second"),
+        (
+            lambda: encodable("prompt", "a\ud800"),
+            "prompt must be text without half a character (a lone surrogate), got 'a\\ud800'",
+        ),
     ],
 )
 def test_refusals(call, message):
@@ -41,3 +73,5 @@ def test_refusals(call, message):
 def test_good_values_come_back_as_plain_numbers():
     assert integer("k", np.int64(3), 0) == 3
     assert type(number("t", np.float32(0.5), 0, 1)) is float
+    assert number("t", 10**308) == 1e308
+    assert encodable("prompt", "a 🙂 \ufffd") == "a 🙂 \ufffd"

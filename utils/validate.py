@@ -17,7 +17,7 @@ def require(ok: bool, name: str, allowed: str, value: Any) -> None:
     ValueError: d_model must be a multiple of n_head = 8, got 100
     """
     if not ok:
-        raise ValueError(f"{name} must be {allowed}, got {_shown(value)}")
+        raise ValueError(f"{name} must be {allowed}, got {shown(value)}")
 
 
 def integer(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
@@ -82,6 +82,7 @@ def number(
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
     require(above and below, name, allowed, value)
+    require(_fits_a_float(value), name, f"{allowed} and within ±1.8e308", value)
     return float(value)
 
 
@@ -94,23 +95,56 @@ def choice(name: str, value: Any, options: tuple[str, ...]) -> str:
     ValueError: schedule must be one of 'cosine', 'constant', got 'linear'
     """
     listed = ", ".join(repr(option) for option in options)
-    require(value in options, name, f"one of {listed}", value)
+    known = isinstance(value, str) and value in options
+    require(known, name, f"one of {listed}", value)
+    return value
+
+
+def encodable(name: str, value: str) -> str:
+    """Return ``value``. Raises ``ValueError`` if it holds half a character, a lone surrogate.
+
+    A Python string can hold one, such as ``"\\ud800"``; no file and no tokenizer can.
+
+    >>> encodable("prompt", "Once upon a time")
+    'Once upon a time'
+    """
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        require(False, name, "text without half a character (a lone surrogate)", value)
     return value
 
 
 def _is_finite(value: Any) -> bool:
     """Whether ``value`` is a finite real number. ``True``, ``"1"`` and nan are none."""
     is_real = isinstance(value, Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)
+    return is_real and (not _fits_a_float(value) or math.isfinite(value))
 
 
-def _shown(value: Any) -> str:
-    """A short picture of ``value``: the shape of an array rather than its entries."""
+def _fits_a_float(value: Any) -> bool:
+    """Whether a real number has a float; whole numbers and fractions may be too large for one."""
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def shown(value: Any) -> str:
+    """A short picture of ``value`` in one line: an array's shape rather than its entries.
+
+    >>> shown(list(range(100)))
+    '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21...'
+    """
     shape = getattr(value, "shape", None)
     # A class such as np.int32 has a shape that is no tuple; a single number has an empty one.
     if isinstance(shape, tuple) and shape:
         return f"an array of shape {tuple(shape)}"
-    text = repr(value)
-    if len(text) > 80:
-        text = text[:77] + "..."
-    return text
+    try:
+        picture = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return f"a value of type {type(value).__name__} that is too long to show"
+    picture = picture.replace("\n", " ")
+    if len(picture) > 80:
+        picture = picture[:77] + "..."
+    return picture

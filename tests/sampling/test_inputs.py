@@ -17,7 +17,7 @@ INF = math.inf
 
 def test_one_history_serves_every_row_or_each_has_its_own():
     logits = torch.zeros(2, 3, 4)
-    for ids in ([1, 1], (1, 1), torch.tensor([1, 1]), np.array([1, 1]), [np.int64(1)] * 2):
+    for ids in ([1, 1], (1, 1), torch.tensor([1, 1]), np.uint32([1, 1]), [np.int64(1)] * 2):
         assert [past.tolist() for past in histories(ids, logits)] == [[1, 1]] * 6
     assert counts(histories([1, 1], logits), logits).tolist() == [[[0, 2, 0, 0]] * 3] * 2
     ragged = [[], [0], [1, 2], [], [3], [3, 3]]
@@ -56,6 +56,11 @@ NAN, ALL_OUT = torch.tensor([0.0, math.nan]), torch.full((3,), -INF)
     ("call", "words"),
     [
         (lambda: S.xtc(Z, 0.5, 0.1, 1.0), ("u must be in [0, 1)", "1.")),
+        (lambda: S.xtc(Z, 0.5, 0.1, 10**400), ("u must be numbers in [0, 1)", "1000")),
+        (lambda: S.ban(Z, [4]), ("ban must be in [0, 3]", "4")),
+        (lambda: S.ban(Z, [10**400]), ("ban must be", "[0, 3]", "1000")),
+        (lambda: S.ban(Z, [10**30]), ("ban must be", "[0, 3]", "1000")),
+        (lambda: S.Pipeline(ban=[10**30])(Z), ("ban must be", "[0, 3]", "1000")),
         (lambda: S.presence_penalty(Z, [4], 1.0), ("ids", "[0, 3]", "4")),
         (lambda: S.presence_penalty(Z, [-1], 1.0), ("ids", "[0, 3]", "-1")),
         (lambda: S.presence_penalty(Z, [[0], [1], [2]], 1.0), ("ids", "2 rows", "3")),

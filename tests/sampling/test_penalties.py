@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -148,6 +149,17 @@ def test_an_extreme_penalty_leaves_other_tokens_alone_or_is_refused():
         S.logit_bias(logits, {0: 1e39})
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_history_of_any_length_is_counted_in_every_format(dtype):
+    logits = torch.tensor([1.0, 2.0], dtype=dtype)
+    for alpha in (0.0, 1e-5, -1e-5):  # float16 ends at 65,504, and bfloat16 counts to 256
+        got = S.frequency_penalty(logits, [0] * 70_001, alpha)
+        expected = torch.tensor([1.0 - 70_001 * alpha, 2.0], dtype=torch.float64)
+        assert got.dtype == dtype
+        rtol = 2 * torch.finfo(dtype).eps
+        torch.testing.assert_close(got.double(), expected, rtol=rtol, atol=0)
+
+
 def test_dry_lets_gradients_through():
     logits = torch.zeros(4, requires_grad=True)
     S.dry(logits, [0, 1, 2, 0, 1], 1.0).sum().backward()
@@ -176,6 +188,29 @@ def test_dry_on_a_text_that_says_one_token_only_takes_linear_time():
     assert Counted.compared < 3 * n
 
 
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("ban = [0, 1]", lambda z, ids: S.ban(z, [0, 1])),
+        ("no_repeat_ngram = 1", lambda z, ids: S.no_repeat_ngram(z, ids, 1)),
+        ("repetition_penalty = 1e+300", lambda z, ids: S.repetition_penalty(z - 1, ids, 1e300)),
+        ("frequency_penalty = 1e+300", lambda z, ids: S.frequency_penalty(z, ids, 1e300)),
+        ("presence_penalty = 1e+300", lambda z, ids: S.presence_penalty(z, ids, 1e300)),
+        (
+            "logit_bias = {0: -1e+39, 1: -1e+39}",
+            lambda z, ids: S.logit_bias(z, {0: -1e39, 1: -1e39}),
+        ),
+        ("dry = 1e+39", lambda z, ids: S.dry(z - 3e38, ids, 1e39, allowed_length=1)),
+    ],
+)
+def test_a_setting_that_takes_a_row_s_last_token_is_named(name, call):
+    logits = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, -INF]])
+    setting = name.split()[0]
+    expected = f"{setting} must leave a token in row 1, got {name}"
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        call(logits, [0, 0, 1, 0])
+
+
 Z = torch.zeros(2, 4)
 
 
@@ -189,6 +224,7 @@ Z = torch.zeros(2, 4)
         (lambda: S.dry(Z, [0], 1.0, allowed_length=0), ("dry_allowed_length", "0")),
         (lambda: S.logit_bias(Z, {9: 1.0}), ("logit_bias id", "9")),
         (lambda: S.logit_bias(Z, {1: INF}), ("logit_bias value", "inf")),
+        (lambda: S.logit_bias(Z, {1: 10**400}), ("logit_bias value", "1.8e308")),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call, words):

@@ -291,8 +291,7 @@ def test_report():
         (lambda: Pipeline("llama.cpp", xtc=0.5)(torch.zeros(3)), ("u must be a uniform draw",)),
         (lambda: Pipeline()(torch.tensor([math.nan, 1.0])), ("logits", "NaN")),
         (lambda: Pipeline()(torch.full((3,), -math.inf)), ("logits", "finite")),
-        (lambda: Pipeline(ban=[0, 1, 2])(torch.zeros(3)), ("logits", "finite value in every row")),
-        (lambda: Pipeline(ban=[3])(torch.zeros(3)), ("ids", "[0, 2]", "3")),
+        (lambda: Pipeline(ban=[3])(torch.zeros(3)), ("ban", "[0, 2]", "3")),
         (lambda: Pipeline()(torch.zeros(3), prompt=[7]), ("ids", "[0, 2]", "7")),
     ],
 )
@@ -302,6 +301,32 @@ def test_bad_input_is_refused_in_one_line(call, words):
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "settings", "message"),
+    [
+        ("vllm", {"ban": [0, 1, 2]}, "ban must leave a token in row 0, got ban = (0, 1, 2)"),
+        (
+            "transformers",
+            {"no_repeat_ngram": 1, "ban": [2], "logit_bias": {0: 1.0}, "top_k": 1},
+            "no_repeat_ngram and ban must leave a token in row 1, "
+            "got no_repeat_ngram = 1, ban = (2,)",
+        ),
+        (
+            "llama.cpp",
+            {"ban": [2], "presence_penalty": 1e300, "top_p": 0.5, "xtc": 1.0, "temperature": 0},
+            "ban and presence_penalty must leave a token in row 1, "
+            "got ban = (2,), presence_penalty = 1e+300",
+        ),
+    ],
+)
+@pytest.mark.parametrize("way", ["__call__", "report"])
+def test_the_settings_that_take_a_row_s_last_token_are_named(engine, settings, message, way):
+    apply = getattr(Pipeline(engine, **settings), way)
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the whole message is compared below
+        apply(torch.zeros(3, 3), [[], [0, 1], [0, 1]], u=0.5)
+    assert str(error.value) == message
 
 
 def test_settings_an_engine_lacks_can_be_left_out():
@@ -350,10 +375,11 @@ def test_a_pipeline_returns_new_logits_and_no_negative_zero():
 def test_logits_are_checked_at_the_door_and_at_the_end_only(monkeypatch):
     checked = []
     for module in (pipelines, transforms, penalties):
-        monkeypatch.setattr(module, "check_logits", lambda z: checked.append(z) or z)
+        monkeypatch.setattr(module, "check_logits", lambda z: checked.append("door") or z)
+    monkeypatch.setattr(pipelines, "has_tokens", lambda z: checked.append("end") or True)
     settings = draw_settings(generator(3), "llama.cpp") | {"dry": 1.0, "top_p": 0.9, "ban": [1]}
     Pipeline("llama.cpp", **settings)(torch.zeros(VOCAB), [1, 2], [3], 0.5)
-    assert len(checked) == 2
+    assert checked == ["door", "end"]
 
 
 def test_a_step_is_the_transform_of_its_name():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +90,14 @@ def test_a_setting_at_its_default_changes_nothing():
     for engine in ENGINES:
         assert Pipeline(engine, **OFF).order == ()
         assert torch.equal(Pipeline(engine, **OFF)(logits, [0, 1], [2]), logits)
+
+
+@pytest.mark.parametrize("array", [np.array([1.0, 2.0]), np.array(["vllm"]), torch.ones(2)])
+@pytest.mark.parametrize("name", [f.name for f in fields(Pipeline)])
+def test_an_array_as_a_setting_is_refused_by_the_setting_s_name(name, array):
+    with pytest.raises(ValueError, match=f"^{name}( id)? must be .*, got ") as error:
+        Pipeline(**({"engine": "llama.cpp"} | {name: array}))
+    assert "\n" not in str(error.value)
 
 
 # ---- engines

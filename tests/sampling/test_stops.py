@@ -65,6 +65,13 @@ def test_a_character_made_of_several_tokens_is_shown_whole(tokenizer):
     assert scanner.finish() == "\N{REPLACEMENT CHARACTER}"  # cut off in the middle
 
 
+def test_a_stop_string_cannot_match_half_a_character(tokenizer):
+    """Half a character shows as U+FFFD, for good if its other half never comes."""
+    for stop in ("\N{REPLACEMENT CHARACTER}", ["a", "x\N{REPLACEMENT CHARACTER}"], "\ud83d"):
+        with pytest.raises(ValueError, match=r"^stop must be [^\n]* half a character"):
+            StopScanner(tokenizer, [], stop)
+
+
 def test_the_longer_of_two_stop_strings_that_begin_together_is_named(tokenizer):
     g, _ = written(tokenizer, "the cat sat", [" c", " cat"])
     assert (g.text, g.stop in (" c", " cat")) == ("the", True)

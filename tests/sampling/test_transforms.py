@@ -67,6 +67,36 @@ def test_top_n_sigma_is_the_formula():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float16, 1),  # the sums over a vocabulary leave the format's range
+        (torch.float16, 8000),
+        (torch.bfloat16, 1e37),
+        (torch.float32, 1e-38),
+        (torch.float32, 1e20),  # as do the squares
+        (torch.float64, 1e-200),
+        (torch.float64, 1e-160),  # some of the squares
+        (torch.float64, 1e200),
+        (torch.float64, 1e307),  # and the sums of float64 itself
+    ],
+)
+def test_top_n_sigma_is_the_formula_in_every_format_and_at_every_scale(dtype, scale):
+    z = torch.randn(2, 50_257, generator=generator(0, "torch"), dtype=torch.float64) + 3
+    z = (z * scale).to(dtype)
+    z[1, ::3] = -INF
+    inside = (z.double() / scale).masked_fill(z == -INF, math.nan).numpy()
+    bar = np.nanmax(inside, -1) - 2.0 * np.nanstd(inside, -1)
+    kept = (S.top_n_sigma(z, 2.0) > -INF).numpy()
+    assert (kept == (inside >= bar[:, None])).all()
+    assert (kept.sum(-1) < 5_000).all()  # float16 and float32 once kept all
+
+
+def test_top_n_sigma_keeps_a_token_that_lies_just_on_the_bar():
+    z = torch.tensor([[3, 1], [3e200, 1e200], [3 * 2**-700, 2**-700]], dtype=torch.float64)
+    assert torch.equal(S.top_n_sigma(z, 2.0), z)
+
+
+@pytest.mark.parametrize(
     ("threshold", "expected"),
     [
         (0.09, (0, 0, 0, 1)),
@@ -82,6 +112,21 @@ def test_xtc_removes_all_top_choices_but_the_last(threshold, expected):
     assert torch.equal(S.xtc(z, 1.0, 0.51, 0.0), z)  # two tokens cannot both exceed one half
     two = S.xtc(torch.stack((z, z)), 0.5, 0.09, torch.tensor([0.2, 0.9]))
     assert (two > -INF).sum(-1).tolist() == [1, 4]
+
+
+@pytest.mark.parametrize("ties", ["exact", "keep"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("threshold", [0.0, 1e-320, 1e-50])  # the last two round to 0 in float32
+def test_a_removed_token_is_no_top_choice(threshold, dtype, ties):
+    z = torch.tensor([[-INF, 3, 2, 1, -INF, -INF], [1, 2, -INF, -INF, -INF, 0.5]], dtype=dtype)
+    kept = S.xtc(z, 1.0, threshold, 0.5, ties) > -INF
+    assert kept.nonzero().tolist() == [[0, 3], [1, 5]]  # the least likely that was still in
+
+
+def test_xtc_without_a_threshold_leaves_one_token_in_every_format():
+    z = torch.tensor([0.0, -20.0, -1000.0])  # of p = 0 in float32, and the second too in float16
+    for dtype in (torch.float16, torch.float32, torch.float64):
+        assert S.xtc(z.to(dtype), 1.0, 0.0, 0.5).tolist() == [-INF, -INF, -1000]
 
 
 def test_vectors_of_llama_cpp():
@@ -127,6 +172,18 @@ def test_a_tiny_temperature_is_nearly_greedy(dtype, t):
     logits = torch.tensor([[3.0, 5.0, -2.0, 5.0], [-7.0, -9.0, -8.0, -30.0]], dtype=dtype)
     probs = S.temperature(logits, t).softmax(-1)
     assert probs.tolist() == [[0, 0.5, 0, 0.5], [1, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_a_huge_temperature_is_nearly_uniform_and_removes_nothing(dtype):
+    largest = torch.finfo(dtype).max
+    logits = torch.tensor([-largest / 2, largest / 2, -INF, 0.0], dtype=dtype)
+    probs = S.temperature(logits, 1.7e308).softmax(-1)
+    if dtype == torch.float64:
+        assert (probs > 0).tolist() == [True, True, False, True]
+    else:
+        third = torch.tensor(1 / 3, dtype=dtype).item()
+        assert probs.tolist() == pytest.approx([third, third, 0, third], rel=1e-2)
 
 
 def test_edges():
@@ -180,6 +237,29 @@ def test_sample_is_the_inverse_of_the_cumulative_distribution():
     assert batch.tolist() == [[1, 3, 4], [4, 3, 1]]
 
 
+def test_a_sum_of_weights_out_of_range_draws_as_any_other():
+    weights = torch.tensor([1.0, 1.0, 2.0], dtype=torch.float64)
+    for scale in (1e308, 1e-300, 5e-324):
+        for u, token in ((0.0, 0), (0.2, 0), (0.3, 1), (0.499, 1), (0.5, 2), (0.999, 2)):
+            assert S.sample(weights * (scale / 2 if scale > 1 else scale), u).item() == token
+
+
+def test_ordinary_draws_are_those_of_the_plain_sum_whatever_else_is_in_the_batch():
+    """Bit for bit: a stored draw must give the same token for ever."""
+    g = generator(5, "torch")
+    for _ in range(100):
+        scale = 10 ** (600 * torch.rand(1, generator=g, dtype=torch.float64) - 280)
+        weights = torch.rand(3, 1000, generator=g, dtype=torch.float64) * scale.clamp(max=1e300)
+        sums = weights.cumsum(-1)
+        # Just at, below and above the ends of random intervals.
+        ends = sums.gather(-1, torch.randint(999, (3, 1), generator=g)) / sums[:, -1:]
+        for u in (ends, ends * (1 - 2**-53), ends * (1 + 2**-52)):
+            plain = torch.searchsorted(sums, u * sums[:, -1:], right=True)[:, 0]
+            assert torch.equal(S.sample(weights, u[:, 0]), plain)
+            beside = torch.cat((weights, torch.full((1, 1000), 1e308, dtype=torch.float64)))
+            assert torch.equal(S.sample(beside, torch.cat((u[:, 0], u.new_zeros(1))))[:3], plain)
+
+
 def test_chi_square_tells_the_right_sampler_from_a_two_percent_temperature_error():
     g = generator(0, "torch")
     z = torch.randn(512, generator=g, dtype=torch.float64) * 2
@@ -216,7 +296,11 @@ Z = torch.zeros(2, 4)
         (lambda: S.typical_p(Z, 0.0), ("typical_p", "0.0")),
         (lambda: S.top_n_sigma(Z, -1.0), ("top_n_sigma", "-1.0")),
         (lambda: S.xtc(Z, 1.1, 0.1, 0.5), ("xtc_probability", "1.1")),
+        (lambda: S.temperature(Z, 10**400), ("temperature", "1.8e308")),
+        (lambda: S.top_k(Z.to(torch.float8_e5m2), 2), ("logits", "float16", "float8_e5m2")),
+        (lambda: S.sample(Z.to(torch.float8_e5m2), 0), ("probs", "float16", "float8_e5m2")),
         (lambda: S.sample(torch.zeros(4), 0.5), ("probs", "positive sum")),
+        (lambda: S.sample(torch.tensor([0.5, INF]), 0.5), ("probs", "finite")),
         (lambda: S.sample(torch.tensor([0.5, math.nan]), 0.5), ("probs", "finite")),
     ],
 )

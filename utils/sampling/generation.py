@@ -25,11 +25,12 @@ from torch import Tensor, nn
 
 from utils.models.gpt import GPT, KVCache
 from utils.runtime import generator
-from utils.sampling.penalties import ban
+from utils.sampling import penalties
+from utils.sampling.inputs import NoTokenLeftError, check_left
 from utils.sampling.pipelines import Pipeline
 from utils.sampling.stops import StopScanner, stop_strings
 from utils.sampling.transforms import sample
-from utils.validate import integer, require
+from utils.validate import encodable, integer, require
 
 Prompt = str | Sequence[int] | Tensor
 
@@ -83,8 +84,9 @@ def generate(
     first ``min_tokens``. ``cache=False`` computes the past again at every token: slower, and the
     same text up to rounding.
 
-    Raises ``ValueError`` for an empty prompt, one longer than the context, an id outside the
-    vocabulary, an empty stop string, a number out of range, and what `Pipeline` refuses.
+    Raises ``ValueError`` for an empty prompt, one longer than the context or with half a character,
+    an id outside the vocabulary, a stop string that is empty or holds U+FFFD, a number out of
+    range, settings that leave no token to draw, and what `Pipeline` refuses.
     """
     run = _Run(model, pipeline, tokenizer, max_tokens, min_tokens, stop, eos, seed, cache)
     listed = _prompt_list(prompts)
@@ -188,6 +190,7 @@ class _Run:
         if self.tokenizer is not None:
             scanner = StopScanner(self.tokenizer, prompt_ids, self.stop, self.min_tokens)
         return _Row(
+            f"prompts[{index}]",
             prompt_ids,
             scanner,
             draws=generator([self.seed, index, 0]),
@@ -199,7 +202,7 @@ class _Run:
         if isinstance(prompt, str):
             known = self.tokenizer is not None
             require(known, "tokenizer", "given when a prompt is text", self.tokenizer)
-            encoded = self.tokenizer.encode(prompt)
+            encoded = self.tokenizer.encode(encodable(name, prompt))
             prompt = getattr(encoded, "ids", encoded)
         # Whatever it came as, a list of whole numbers in the vocabulary.
         given = prompt.tolist() if isinstance(prompt, (Tensor, np.ndarray)) else prompt
@@ -244,15 +247,11 @@ class _Run:
         """Draw the n-th token of each row, (B,), from the model's logits, (B, V), and record it."""
         model_logp = logits.double().log_softmax(-1)  # (B, V)
 
-        # What can be drawn: no end before there are min_tokens, and what the pipeline leaves.
-        if self.eos and n <= self.min_tokens:
-            logits = ban(logits, self.eos)  # (B, V)
-        prompts = [row.prompt_ids for row in rows]
-        outputs = [row.ids for row in rows]
+        # What can be drawn. A row has its own generators: its numbers do not depend on the others.
         u_xtc = _next_uniforms([row.xtc_draws for row in rows])  # (B,)
-        logits = self.pipeline(logits, prompts, outputs, u_xtc)  # (B, V)
+        logits = self._left(rows, logits, n, u_xtc)  # (B, V)
 
-        # The draw itself. A row has its own generator: its numbers do not depend on the others.
+        # The draw itself.
         logp = logits.double().log_softmax(-1)  # (B, V)
         probs = logp.exp()  # (B, V)
         u = _next_uniforms([row.draws for row in rows])  # (B,)
@@ -273,11 +272,27 @@ class _Run:
             pieces.append((row, Piece(token, text, logprobs[i], entropy[i])))
         return tokens, pieces
 
+    def _left(self, rows: list[_Row], logits: Tensor, n: int, u_xtc: Tensor) -> Tensor:
+        """The logits, (B, V), of what can be drawn as the n-th token: the others are −inf."""
+        held_back: dict[str, Any] = {}  # what keeps the text from ending before it has min_tokens
+        if self.eos and n <= self.min_tokens:
+            held_back = {"min_tokens": self.min_tokens, "eos": self.eos}
+        prompts = [row.prompt_ids for row in rows]
+        outputs = [row.ids for row in rows]
+        try:
+            if held_back:
+                logits = check_left(penalties._ban(logits, self.eos), held_back)  # (B, V)
+            return self.pipeline(logits, prompts, outputs, u_xtc)  # (B, V)
+        except NoTokenLeftError as error:
+            place = f"after {rows[error.row].name}"
+            raise NoTokenLeftError(held_back | error.settings, error.row, place) from None
+
 
 @dataclass
 class _Row:
     """What is known about one continuation while it grows."""
 
+    name: str  # of its prompt, for a message
     prompt_ids: list[int]
     scanner: StopScanner | None
     draws: np.random.Generator

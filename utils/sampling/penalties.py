@@ -7,8 +7,9 @@ compute.
 ``ids`` is a token history: one sequence of ids for every row, or one sequence per row (a nested
 list, which may be ragged, or a tensor of shape (rows, n)). It may be empty. Ids outside the
 vocabulary are refused. All public functions raise ``ValueError`` in one line for a setting out of
-range and for logits that hold NaN or +inf or that leave a row without a token; so do those that
-compute with a value, if it drives a logit out of the range of its number format.
+range, for logits that hold NaN or +inf or a row without a token, and for a setting that removes a
+row's last token; so do those that compute with a value, if it drives a logit above the range of its
+number format. Below that range a logit becomes −inf: the token is removed.
 
 The examples use four tokens, 0 to 3. Sources as in `utils.sampling.transforms`.
 """
@@ -25,6 +26,7 @@ from utils.sampling.inputs import (
     NEG_INF,
     Ids,
     check_finite,
+    check_left,
     check_logits,
     counts,
     histories,
@@ -50,7 +52,9 @@ def repetition_penalty(logits: Tensor, ids: Ids, penalty: float) -> Tensor:
     """
     penalty = check("repetition_penalty", penalty)
     check_logits(logits)
-    return _repetition_penalty(logits, counts(histories(ids, logits), logits), penalty)
+    said = counts(histories(ids, logits), logits)  # (..., V)
+    changed = _repetition_penalty(logits, said, penalty)  # (..., V)
+    return check_left(changed, {"repetition_penalty": penalty})
 
 
 def _repetition_penalty(logits: Tensor, said: Tensor, penalty: float) -> Tensor:
@@ -69,11 +73,16 @@ def frequency_penalty(logits: Tensor, ids: Ids, alpha: float) -> Tensor:
     """
     alpha = check("frequency_penalty", alpha)
     check_logits(logits)
-    return _frequency_penalty(logits, counts(histories(ids, logits), logits), alpha)
+    said = counts(histories(ids, logits), logits)  # (..., V)
+    changed = _frequency_penalty(logits, said, alpha)  # (..., V)
+    return check_left(changed, {"frequency_penalty": alpha})
 
 
 def _frequency_penalty(logits: Tensor, said: Tensor, alpha: float) -> Tensor:
-    changed = torch.where(said > 0, logits - alpha * said, logits)  # (..., V)
+    less = (logits - alpha * said).to(
+        logits
+    )  # (..., V) computed in float32 at least, as counts are
+    changed = torch.where(said > 0, less, logits)  # (..., V)
     return check_finite(changed, "frequency_penalty", alpha)
 
 
@@ -87,7 +96,9 @@ def presence_penalty(logits: Tensor, ids: Ids, alpha: float) -> Tensor:
     """
     alpha = check("presence_penalty", alpha)
     check_logits(logits)
-    return _presence_penalty(logits, counts(histories(ids, logits), logits), alpha)
+    said = counts(histories(ids, logits), logits)  # (..., V)
+    changed = _presence_penalty(logits, said, alpha)  # (..., V)
+    return check_left(changed, {"presence_penalty": alpha})
 
 
 def _presence_penalty(logits: Tensor, said: Tensor, alpha: float) -> Tensor:
@@ -105,7 +116,8 @@ def no_repeat_ngram(logits: Tensor, ids: Ids, n: int) -> Tensor:
     """
     n = check("no_repeat_ngram", n)
     check_logits(logits)
-    return _no_repeat_ngram(logits, histories(ids, logits), n)
+    changed = _no_repeat_ngram(logits, histories(ids, logits), n)  # (..., V)
+    return check_left(changed, {"no_repeat_ngram": n})
 
 
 def _no_repeat_ngram(logits: Tensor, pasts: list[Tensor], n: int) -> Tensor:
@@ -127,11 +139,11 @@ def ban(logits: Tensor, ids: Sequence[int]) -> Tensor:
     [-inf, 2.0, -inf, 0.0]
     """
     check_logits(logits)
-    return _ban(logits, ids)
+    return check_left(_ban(logits, ids), {"ban": ids})
 
 
 def _ban(logits: Tensor, ids: Sequence[int]) -> Tensor:
-    banned = counts(histories(ids, logits), logits) > 0  # (..., V)
+    banned = counts(histories(ids, logits, "ban"), logits) > 0  # (..., V)
     return logits.masked_fill(banned, NEG_INF)
 
 
@@ -143,7 +155,7 @@ def logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
     """
     check_logits(logits)
     require(isinstance(bias, Mapping), "logit_bias", "a mapping from token ids to numbers", bias)
-    return _logit_bias(logits, bias)
+    return check_left(_logit_bias(logits, bias), {"logit_bias": bias})
 
 
 def _logit_bias(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
@@ -183,7 +195,8 @@ def dry(
     check_logits(logits)
     pasts = histories(ids, logits)
     stops = frozenset(id_list("dry_breakers", breakers))
-    return _dry(logits, pasts, multiplier, base, allowed_length, last_n, stops)
+    changed = _dry(logits, pasts, multiplier, base, allowed_length, last_n, stops)  # (..., V)
+    return check_left(changed, {"dry": multiplier})
 
 
 def _dry(

@@ -7,14 +7,23 @@ with their sources in `utils.sampling.settings`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from utils.sampling import penalties, transforms
-from utils.sampling.inputs import NEG_INF, Ids, check_logits, counts, histories, id_list
+from utils.sampling.inputs import (
+    NEG_INF,
+    Ids,
+    NoTokenLeftError,
+    check_logits,
+    counts,
+    has_tokens,
+    histories,
+    id_list,
+)
 from utils.sampling.settings import DEFAULTS, ENGINES, OFF, SETTINGS, TRUNCATIONS, Engine, check
 from utils.validate import choice, integer, number, require
 
@@ -90,7 +99,12 @@ class Pipeline:
     ignore_unsupported: bool = False
 
     def __post_init__(self) -> None:
+        # An array would be compared entry by entry.
+        is_text = isinstance(self.engine, str)
+        require(is_text, "engine", f"one of {', '.join(ENGINES)}", self.engine)
         choice("engine", self.engine, tuple(ENGINES))
+        is_flag = isinstance(self.ignore_unsupported, bool)
+        require(is_flag, "ignore_unsupported", "True or False", self.ignore_unsupported)
         self._check_temperature()
         self._check_kinds()
         self._check_details()
@@ -195,7 +209,10 @@ class Pipeline:
             changed = left
         if changed is logits:
             return logits.clone()
-        return check_logits(changed)
+        if not has_tokens(changed):
+            # Looking after each step which setting it was takes time: only now that one is sought.
+            self.report(logits, prompt, output, u)
+        return changed
 
     def report(
         self, logits: Tensor, prompt: Ids = (), output: Ids = (), u: float | Tensor | None = None
@@ -205,12 +222,26 @@ class Pipeline:
         steps = [_step("model", logits, before=logits)]
         for name, left in self._steps(logits, prompt, output, u):
             steps.append(_step(name, left, before=steps[-1].logits))
+            self._check_left(steps)
         return steps
+
+    def _check_left(self, steps: list[Step]) -> None:
+        """Name the settings that have emptied a row, if the latest of ``steps`` has done so."""
+        empty = steps[-1].kept_count.flatten() == 0  # (rows,)
+        if not bool(empty.any()):
+            return
+        row = int(empty.nonzero()[0])
+        left = [int(step.kept_count.flatten()[row]) for step in steps]
+        emptying = {
+            step.name: getattr(self, step.name)
+            for step, before, after in zip(steps[1:], left, left[1:], strict=False)
+            if after < before
+        }
+        raise NoTokenLeftError(emptying, row)
 
 
 def _step(name: str, logits: Tensor, before: Tensor) -> Step:
     """What one setting did, which left ``logits`` of the logits ``before``: (..., V) each."""
-    check_logits(logits)
     kept = logits > NEG_INF  # (..., V)
     probs_before = before.double().softmax(-1)  # (..., V)
     removed_mass = probs_before.where(~kept, 0).sum(-1)  # (...)
@@ -230,6 +261,8 @@ class _Position:
     prompt: list[Tensor]  # one history per row
     output: list[Tensor]
     u: float | Tensor | None  # the draw that decides whether XTC fires
+    # What `said` has counted, as penalties share it: by whether the prompt counts.
+    counted: dict[bool, Tensor] = field(default_factory=dict)
 
     @cached_property
     def everything(self) -> list[Tensor]:
@@ -237,12 +270,15 @@ class _Position:
         return [torch.cat(pair) for pair in zip(self.prompt, self.output, strict=True)]
 
     def said(self, penalty: str, logits: Tensor) -> Tensor:
-        """How often ``penalty`` sees each token of the vocabulary: (..., V), as ``logits``."""
-        pasts = self.everything if self.rules.sees_prompt(penalty) else self.output
-        last_n = self.rules.last_n if self.last_n is None else self.last_n
-        if last_n is not None and last_n >= 0:
-            pasts = [_last(past, last_n) for past in pasts]
-        return counts(pasts, logits)
+        """How often ``penalty`` sees each token of the vocabulary: (..., V), as `counts` gives."""
+        sees_prompt = self.rules.sees_prompt(penalty)
+        if sees_prompt not in self.counted:
+            pasts = self.everything if sees_prompt else self.output
+            last_n = self.rules.last_n if self.last_n is None else self.last_n
+            if last_n is not None and last_n >= 0:
+                pasts = [_last(past, last_n) for past in pasts]
+            self.counted[sees_prompt] = counts(pasts, logits)  # (..., V)
+        return self.counted[sees_prompt]
 
 
 def _last(past: Tensor, n: int) -> Tensor:

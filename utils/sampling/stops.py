@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from utils.validate import integer, require
+from utils.validate import encodable, integer, require
 
 # What decoding shows for a character whose last bytes are still to come.
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
@@ -19,7 +19,7 @@ class StopScanner:
     A stop string is found wherever the tokens' borders fall: of several, the one that ends first.
     Text released is never taken back. Bytes of a character that is not complete yet are held back
     too. A match counts if it ends after the text of the first ``min_tokens`` tokens. Raises
-    ``ValueError`` for an empty stop string.
+    ``ValueError`` for a stop string that `stop_strings` refuses.
     """
 
     def __init__(
@@ -115,11 +115,16 @@ class StopScanner:
 def stop_strings(stop: str | Sequence[str]) -> tuple[str, ...]:
     """``stop`` as a tuple; one string is one stop string.
 
-    Raises ``ValueError`` for anything but a string, or a list, tuple or set of strings, none empty.
+    Raises ``ValueError`` for anything but a string, or a list, tuple or set of strings; for an
+    empty one; and for one that holds half a character: a lone surrogate, or U+FFFD, which decoding
+    shows for bytes that are no whole character, so that it would be found within one.
     """
     listed = (stop,) if isinstance(stop, str) else stop
     require(isinstance(listed, (list, tuple, set)), "stop", "a string or a list of strings", stop)
     for each in listed:
         is_text = isinstance(each, str) and each != ""
         require(is_text, "stop", "made of non-empty strings", each)
+        encodable("stop", each)
+        is_whole = INCOMPLETE not in each
+        require(is_whole, "stop", "free of U+FFFD, which stands for half a character", each)
     return tuple(listed)

@@ -9,8 +9,8 @@ logits, by what was said before or by name, are in `utils.sampling.penalties`;
 
 Each rule stands twice: the public function checks what it is given, and the one below it, with an
 underscore, computes. A pipeline checks once and then calls the latter alone. All public ones raise
-``ValueError`` in one line for a setting out of range, and for logits that hold NaN or +inf or that
-leave a row without a token (all −inf).
+``ValueError`` in one line for a setting out of range, and for logits that hold NaN or +inf or a row
+without a token (all −inf). What they return always leaves a token in every row.
 
 The examples use four tokens with the logits 3, 2, 1 and 0, whose probabilities are 0.64, 0.24, 0.09
 and 0.03.
@@ -30,11 +30,15 @@ import math
 import torch
 from torch import Tensor
 
-from utils.sampling.inputs import NEG_INF, check_logits, uniforms
+from utils.sampling.inputs import FORMATS, NEG_INF, check_logits, in_float64, uniforms
 from utils.sampling.settings import check
 from utils.validate import choice, require
 
 TIES = ("keep", "exact")
+# Below this deviation, squares of differences lose digits in float64, or are 0.
+SMALLEST_DEVIATION = 1e-140
+# Below this sum of weights, a draw's rounding error in float64 would no longer be relative.
+SMALLEST_SUM = 1e-290
 
 
 def temperature(logits: Tensor, t: float) -> Tensor:
@@ -59,14 +63,15 @@ def _temperature(logits: Tensor, t: float) -> Tensor:
         return no_token.scatter(-1, best, logits.gather(-1, best))  # (..., V)
 
     divided = logits / t  # (..., V)
-    in_range = bool(divided.amax(-1).isfinite().all())
-    if in_range:
+    in_range = divided.amax(-1, keepdim=True).isfinite()  # (..., 1)
+    if bool(in_range.all()):
         return divided
 
-    # A tiny t took the largest logit out of the format's range. Softmax sees differences only, so
-    # measure them from the largest: that one becomes 0, and only the others leave the range.
-    below = logits - logits.amax(-1, keepdim=True)  # (..., V)
-    return (below.double() / t).to(logits.dtype)  # (..., V)
+    # The format cannot hold the quotient: t is tiny, or itself out of its range. Softmax sees
+    # differences only, so measure from the largest: that one becomes 0, and others may go to −inf.
+    z = in_float64(logits)  # (..., V)
+    below = z - z.amax(-1, keepdim=True)  # (..., V)
+    return divided.where(in_range, (below / t).to(logits))  # (..., V)
 
 
 def top_k(logits: Tensor, k: int, ties: str = "keep") -> Tensor:
@@ -91,7 +96,7 @@ def _top_k(logits: Tensor, k: int, ties: str) -> Tensor:
         return logits.clone()
     if ties == "keep":
         kth = logits.topk(k).values[..., -1:]  # (..., 1) the k-th largest logit
-        return logits.masked_fill(logits < kth, NEG_INF)
+        return logits.where(logits >= kth, NEG_INF)
     # A stable sort puts the lower of two tied ids first.
     order = logits.sort(dim=-1, descending=True, stable=True).indices  # (..., V) likeliest first
     return logits.scatter(-1, order[..., k:], NEG_INF)
@@ -155,7 +160,7 @@ def _min_p(logits: Tensor, p: float) -> Tensor:
         return logits.clone()
     probs = logits.softmax(-1)  # (..., V)
     bar = p * probs.amax(-1, keepdim=True)  # (..., 1)
-    return logits.masked_fill(probs < bar, NEG_INF)
+    return logits.where(probs >= bar, NEG_INF)
 
 
 def typical_p(logits: Tensor, p: float, ties: str = "keep") -> Tensor:
@@ -219,17 +224,36 @@ def top_n_sigma(logits: Tensor, n: float) -> Tensor:
 def _top_n_sigma(logits: Tensor, n: float) -> Tensor:
     if n == 0:
         return logits.clone()
-    # Mean and deviation of the tokens that are still in: −inf has no part in them.
-    inside = logits.isfinite()  # (..., V)
-    size = inside.sum(-1, keepdim=True)  # (..., 1)
-    total = logits.where(inside, 0).sum(-1, keepdim=True)  # (..., 1)
-    mean = total / size  # (..., 1)
-    centred = (logits - mean).where(inside, 0)  # (..., V)
-    variance = (centred**2).sum(-1, keepdim=True) / size  # (..., 1)
+    # In float64, where float16 and float32 would overflow in the sums over a vocabulary.
+    z = in_float64(logits)  # (..., V)
+    deviation = _deviation(z)  # (..., 1)
+    too_large = ~(deviation < math.inf)  # (..., 1) true for NaN as well
+    too_small = deviation < SMALLEST_DEVIATION  # (..., 1)
+    if bool((too_large | too_small).any()):
+        # Even float64 does not hold the squares. The rule does not depend on a scale: change it.
+        too_small &= z.amax(-1, keepdim=True).abs() < 1  # not those that are large and all equal
+        z = z.where(~too_large, z * 2.0**-600)  # (..., V)
+        z = z.where(~too_small, z * 2.0**600)  # (..., V)
+        deviation = _deviation(z)  # (..., 1)
     # The bar hangs below the largest logit.
-    largest = logits.amax(-1, keepdim=True)  # (..., 1)
-    bar = largest - n * variance.sqrt()  # (..., 1)
-    return logits.masked_fill(logits < bar, NEG_INF)
+    bar = z.amax(-1, keepdim=True) - n * deviation  # (..., 1)
+    stays = (z >= bar).to(logits.device)  # (..., V)
+    return logits.where(stays, NEG_INF)
+
+
+def _deviation(z: Tensor) -> Tensor:
+    """The standard deviation of each row's finite entries: (..., 1), from (..., V).
+
+    >>> _deviation(torch.tensor([3.0, 1.0, -math.inf])).tolist()
+    [1.0]
+    """
+    # Removed tokens, at −inf, have no part in the mean; then they stand at it, and add nothing.
+    inside = z > NEG_INF  # (..., V)
+    size = inside.sum(-1, keepdim=True, dtype=z.dtype)  # (..., 1)
+    mean = z.where(inside, 0).sum(-1, keepdim=True) / size  # (..., 1)
+    centred = z.where(inside, mean).sub_(mean)  # (..., V)
+    length = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)  # (..., 1)
+    return length / size.sqrt()
 
 
 def xtc(
@@ -241,6 +265,7 @@ def xtc(
     ``probability`` in [0, 1]. A ``threshold`` above ½ is off, as two tokens cannot both exceed it
     (llama.cpp). ``ties="exact"`` leaves one of those tokens (llama.cpp); ``ties="keep"`` asks for
     p > ``threshold`` and leaves every token that is as likely as the least likely of them (mlx-lm).
+    A token that was removed before is no top choice, not even at the threshold 0.
 
     Here 0.64 and 0.24 are the top choices, and the draw 0.3 lets the rule fire:
 
@@ -268,6 +293,7 @@ def _xtc(
         # In descending order, a top choice goes if the next token is a top choice as well.
         descending, order = logits.sort(dim=-1, descending=True, stable=True)  # (..., V) each
         above = descending.softmax(-1) >= threshold  # (..., V)
+        above &= descending > NEG_INF  # a removed token's p = 0 reaches the threshold 0
         next_above = above.roll(-1, -1)  # (..., V)
         next_above[..., -1] = False
         drop = _scatter_back(above & next_above, order)  # (..., V)
@@ -306,14 +332,28 @@ def sample(probs: Tensor, u: float | Tensor) -> Tensor:
         and not probs.is_complex()
     )
     require(is_real, "probs", "a real tensor of shape (..., vocab_size)", probs)
-    weights = probs.detach().cpu().double()  # (..., V)
-    are_weights = bool((weights >= 0).all()) and bool(weights.isfinite().all())
-    valid = are_weights and bool((weights.sum(-1) > 0).all())
-    require(valid, "probs", "finite and non-negative with a positive sum in every row", probs)
+    computes = probs.dtype in FORMATS or not probs.is_floating_point()
+    allowed = "in float16, bfloat16, float32, float64 or whole numbers"
+    require(computes, "probs", allowed, probs.dtype)
+    weights = in_float64(probs.detach().cpu())  # (..., V)
+    allowed = "finite and non-negative with a positive sum in every row"
+    are_weights = bool((weights >= 0).all())  # false for NaN as well
+    require(are_weights, "probs", allowed, probs)
 
-    # Where u falls on the line from 0 to the sum, along which the weights lie end to end.
+    # The weights lie end to end on a line, from 0 to their sum.
     cumulative = weights.cumsum(-1)  # (..., V)
     total = cumulative[..., -1:]  # (..., 1)
+    in_range = (total > SMALLEST_SUM) & (total < math.inf)  # (..., 1)
+    if not bool(in_range.all()):
+        # A sum that float64 does not hold, or holds with few digits: measure by the largest weight.
+        largest = weights.amax(-1, keepdim=True)  # (..., 1)
+        measurable = bool(((largest > 0) & (largest < math.inf)).all())
+        require(measurable, "probs", allowed, probs)
+        unit = largest.masked_fill(in_range, 1)  # (..., 1)
+        cumulative = (weights / unit).cumsum(-1)  # (..., V)
+        total = cumulative[..., -1:]  # (..., 1)
+
+    # Where u falls on that line.
     target = uniforms(u, weights)[..., None] * total  # (..., 1)
     token = torch.searchsorted(cumulative, target.contiguous(), right=True)  # (..., 1)
     # Rounding may lift the target to the full sum: then the last token that has mass is meant.

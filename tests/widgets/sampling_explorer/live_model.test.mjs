@@ -121,4 +121,14 @@ test("the writer draws, replays, stops and fills the context", () => {
   assert.match(full.reason, /context of 256 tokens is full/);
   assert.throws(() => new Writer(loaded, ""), /at least one token/);
   assert.throws(() => new Writer(loaded, "a ".repeat(300)), /at most 256 fit/);
+  assert.throws(
+    () => new Writer(loaded, "a \ud83d"),
+    /^Error: The prompt must not hold half a char/,
+  );
+  for (const half of ["a\ufffd", "\ud83d"]) { // which would match within a 🙂
+    assert.throws(
+      () => write("a", { stop: ["b", half] }),
+      /^Error: A stop string must not hold half/,
+    );
+  }
 });

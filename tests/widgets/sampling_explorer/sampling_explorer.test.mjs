@@ -10,6 +10,7 @@ import {
   cumulate,
   decode,
   draw,
+  survey,
   uniform,
   unpackLogits,
 } from "../../../utils/widgets/sampling_explorer/decoding.mjs";
@@ -33,12 +34,12 @@ test("recorded logits unpack to the same numbers", () => {
 });
 
 test("probabilities, steps and draws equal Python's", () => {
-  const V = fixture.vocab_size, expected = doubles(fixture.probs);
-  const logits = fixture.positions.map((p) => unpackLogits(p.logits, p.scale));
+  const V = fixture.vocab_size, expected = doubles(fixture.probs), all = doubles(fixture.logits);
+  const row = (i) => all.slice(i * V, (i + 1) * V); // recorded ones, then those with removed tokens
   let worst = 0;
   fixture.cases.forEach((c, i) => {
     const what = `case ${i}: ${JSON.stringify(c.settings)}`;
-    const result = decode(logits[c.position], c.prompt, c.output, { ...OFF, ...c.settings });
+    const result = decode(row(c.position), c.prompt, c.output, { ...OFF, ...c.settings });
     for (let id = 0; id < V; id++) {
       const apart = Math.abs(result.probs[id] - expected[i * V + id]);
       worst = Math.max(worst, apart);
@@ -82,6 +83,12 @@ test("−inf logits are never kept", () => {
     assert.equal(kept, 3);
     assert.equal(probs[1], 0);
     assert.ok(near(probs.reduce((a, b) => a + b), 1, 1e-12));
+  }
+});
+
+test("a position without a distribution is refused in one line", () => {
+  for (const logits of [[-Infinity, -Infinity], [0, NaN], [0, Infinity]]) {
+    assert.throws(() => survey(logits), /^Error: The logits must be free of NaN and \+∞[^\n]*$/);
   }
 });
 

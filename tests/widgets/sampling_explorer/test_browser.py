@@ -361,6 +361,18 @@ def test_a_missing_model_is_said_in_one_line(visit, web, site) -> None:
     assert page.get_by_role("button", name="Load the model").is_enabled()
 
 
+def test_a_text_that_cannot_go_on_says_so_in_one_line(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html")
+    write(page, 5, "It was")
+    page.get_by_label("Stop strings").fill("\ufffd")
+    write(page, 5, until="A stop string must not hold half a character")
+    page.get_by_label("Stop strings").fill("")
+    page.evaluate("Math.sqrt = () => NaN")  # as if the weights were damaged
+    write(page, 5, until="Could not go on: The logits must be free of NaN")
+    assert page.get_by_role("button", name="Pause").is_disabled()
+    assert int(facts(page)[0].replace(",", "")) > 0
+
+
 def test_a_notebooks_stored_output_comes_to_life(visit, address) -> None:
     page = visit(f"{address}/stored.html")
     assert slider(page, "Top-p").get_attribute("aria-valuetext") == "0.9"

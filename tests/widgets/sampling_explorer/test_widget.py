@@ -30,7 +30,7 @@ SETTINGS = (
     "frequency_penalty",
     "presence_penalty",
 )
-CASES = 600
+CASES = 800
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def random_settings(rng: random.Random) -> dict:
         "temperature": rng.choice(
             [0.0, 0.004, 0.3, 0.7, 1.0, 1.5, 3.0, 10 ** rng.uniform(-1, 0.5)]
         ),
-        "top_k": rng.choice([1, 2, 5, 40, 50, 500, 4096, 9999, rng.randint(1, 4096)]),
+        "top_k": rng.choice([0, 1, 2, 5, 40, 50, 500, 4096, 9999, rng.randint(1, 4096)]),
         "top_p": rng.choice([0.0, 0.1, 0.5, 0.9, 0.95, 1.0, rng.random()]),
-        "min_p": rng.choice([0.001, 0.05, 0.3, 1.0, rng.random()]),
+        "min_p": rng.choice([0.0, 0.001, 0.05, 0.3, 1.0, rng.random()]),
         "repetition_penalty": rng.choice([0.5, 1.1, 1.5, 2.0]),
         "frequency_penalty": rng.choice([-2.0, -0.5, 0.3, 2.0]),
         "presence_penalty": rng.choice([-1.0, 0.7, 2.0]),
@@ -57,13 +57,26 @@ def random_settings(rng: random.Random) -> dict:
     return {"engine": engine, **chosen}
 
 
+def harder(logits: list[torch.Tensor], rng: random.Random) -> list[torch.Tensor]:
+    """The same rows with removed tokens, likely ones among them, and with logits of every size."""
+    rows = []
+    for z in logits:
+        n_likely, n_other = rng.randint(0, 5), rng.choice([0, 1, 2000, 4000])
+        gone = [*z.topk(n_likely).indices.tolist(), *rng.sample(range(len(z)), n_other)]
+        scale = rng.choice([1.0, 1.0, 1e-310, 1e30, 1e300])
+        rows.append((z * scale).index_fill(0, torch.tensor(gone, dtype=torch.int64), -torch.inf))
+    return rows
+
+
 def test_javascript_equals_python(explorer, tmp_path) -> None:
     rng, positions = random.Random(0), explorer["prompts"]
     logits = [torch.from_numpy(unpack(p)) for p in positions]
+    logits += harder(logits, rng)
     cases, probs = [], []
     for _ in range(CASES):
-        at, settings = rng.randrange(len(positions)), random_settings(rng)
-        prompt, output = positions[at]["prompt_ids"], positions[at]["output_ids"]
+        at, settings = rng.randrange(len(logits)), random_settings(rng)
+        position = positions[at % len(positions)]
+        prompt, output = position["prompt_ids"], position["output_ids"]
         if rng.random() < 0.3:  # longer than every engine's window, and likely tokens among them
             likely = logits[at].topk(20).indices.tolist()
             output = [
@@ -190,6 +203,8 @@ def test_a_model_that_answers_as_those_of_transformers_do() -> None:
             "prompts must be a list of at least one text, got 'It was'",
         ),
         ({"tokenizer": load()[1], "prompts": [""]}, "prompts must be made of non-empty texts"),
+        ({"tokenizer": load()[1], "prompts": ["\ud800"]}, "prompts must be text without half"),
+        ({"tokenizer": load()[1], "prompts": [("a", "\ud800")]}, "prompts must be text without"),
     ],
 )
 def test_the_class_refuses_in_one_line(course, arguments, message) -> None:

@@ -111,10 +111,12 @@ const descending = (z) => (a, b) => z[b] - z[a] || a - b;
  * What `decode` needs of one position whatever the settings, so that a slider need not sort the
  * vocabulary again: the logits `z` by id, the ids by descending logit (`rank`) with these logits
  * (`sorted`) and probabilities (`p`), how many of them are not −∞ (`kept`), the probabilities by id
- * (`own`), and the entropy.
+ * (`own`), and the entropy. Throws an Error with one line for logits that are NaN, +∞, or all −∞.
  */
 export function survey(logits) {
   const z = Float64Array.from(logits);
+  const valid = z.every((x) => x < Infinity) && z.some((x) => x > -Infinity); // NaN is neither
+  if (!valid) throw new Error("The logits must be free of NaN and +∞, and not all be −∞.");
   const rank = Uint32Array.from(z, (_, id) => id).sort(descending(z));
   const sorted = Float64Array.from(rank, (id) => z[id]);
   let kept = z.length;

@@ -145,6 +145,15 @@ export function livePanel({ live, uid, now, show }) {
     pause.disabled = ended;
   }
 
+  /** The text cannot go on, whatever the settings: it stays as it is. */
+  function fail(error) {
+    running = false;
+    status.textContent = `Could not go on: ${error.message}`;
+    pause.textContent = "Pause";
+    if (pause.matches(":focus")) write.focus(); // a disabled button would lose it
+    pause.disabled = true;
+  }
+
   async function run() {
     const own = writer;
     turns++;
@@ -155,18 +164,22 @@ export function livePanel({ live, uid, now, show }) {
     pause.textContent = "Pause";
     pause.disabled = false;
     status.textContent = "Writing…";
-    while (mine() && !own.reason) {
-      const until = performance.now() + SLICE;
-      const s = now();
-      do own.advance(s); while (!own.reason && performance.now() < until);
-      text.paint(writer);
-      if (performance.now() - offered > CHART_EVERY) {
-        offer();
-        offered = performance.now();
+    try {
+      while (mine() && !own.reason) {
+        const until = performance.now() + SLICE;
+        const s = now();
+        do own.advance(s); while (!own.reason && performance.now() < until);
+        text.paint(writer);
+        if (performance.now() - offered > CHART_EVERY) {
+          offer();
+          offered = performance.now();
+        }
+        await new Promise((resolve) => setTimeout(resolve));
       }
-      await new Promise((resolve) => setTimeout(resolve));
+      if (mine()) rest();
+    } catch (error) {
+      fail(error);
     }
-    if (mine()) rest();
   }
 
   const write = button("Write", () => {

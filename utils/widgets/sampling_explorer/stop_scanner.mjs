@@ -1,12 +1,21 @@
 // Text from tokens as they come, ending before a stop string wherever the tokens' borders fall.
 // Repeats the StopScanner of utils/sampling/stops.py; a test holds the two equal.
 
+// What is no whole character: a lone surrogate, and U+FFFD, which decoding shows for such bytes.
+const HALF = /\p{Surrogate}|\ufffd/u;
+
 export class StopScanner {
   #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   #searched = 0; // how much of `text` has been searched
 
-  /** `stop`: strings that end the text. Text released is never taken back. */
+  /**
+   * `stop`: strings that end the text. Text released is never taken back. Throws an Error with one
+   * line for a string that would be found within a character.
+   */
   constructor(stop = []) {
+    if (stop.some((string) => HALF.test(string))) {
+      throw new Error("A stop string must not hold half a character (U+FFFD or a lone surrogate).");
+    }
     this.stop = stop;
     this.text = ""; // decoded so far, cut at the stop string once there is one
     this.released = 0; // how much of `text` can no longer become part of a stop string

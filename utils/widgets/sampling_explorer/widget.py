@@ -12,7 +12,7 @@ import traitlets as t
 
 from utils import records
 from utils.sampling.settings import ENGINES, PAGE_RANGES
-from utils.validate import choice, require
+from utils.validate import choice, encodable, require
 from utils.widgets.sampling_explorer.positions import RECORD, position, token_ids, token_texts
 from utils.widgets.shared.base import CourseWidget, choice_setting, setting
 
@@ -30,8 +30,8 @@ class SamplingExplorer(CourseWidget):
     setting is "off"; a slider changes the traits.
 
     Raises ``ValueError`` for a model without a tokenizer or prompts (or these without a model), an
-    empty prompt, and a setting that the sliders do not reach; a ``TraitError`` for one of the wrong
-    type.
+    empty prompt or one with half a character, and a setting that the sliders do not reach; a
+    ``TraitError`` for one of the wrong type.
     """
 
     module = "sampling_explorer"
@@ -91,6 +91,7 @@ def positions_after(
     positions = []
     for number, (prompt, output) in enumerate(pairs, start=1):
         require(prompt != "", "prompts", "made of non-empty texts", prompt)
+        encodable("prompts", prompt + output)
         item = position(model, tokenizer, prompt, token_ids(tokenizer, output))
         item["key"] = f"{number}-{item['key']}"  # two prompts may differ in punctuation alone
         positions.append(item)

@@ -41,15 +41,19 @@ export async function loadModel(src, parent) {
  */
 export class Writer {
   /**
-   * `model`: what `loadModel` gives. Throws an Error with one line for a prompt that is empty or
-   * too long.
+   * `model`: what `loadModel` gives. Throws an Error with one line for a prompt that is empty, too
+   * long or holds half a character, and for a stop string that does.
    */
   constructor({ gpt, tokenizer, eos }, promptText, { stop = [], maxTokens = 120 } = {}) {
+    if (/\p{Surrogate}/u.test(promptText)) {
+      throw new Error("The prompt must not hold half a character (a lone surrogate).");
+    }
     const prompt = tokenizer.encode(promptText);
     if (prompt.length === 0) throw new Error("The prompt must hold at least one token.");
     if (prompt.length > gpt.contextLength) {
       throw new Error(`The prompt has ${prompt.length} tokens; at most ${gpt.contextLength} fit.`);
     }
+    this.scanner = new StopScanner(stop);
     gpt.reset();
     this.gpt = gpt;
     this.tokenizer = tokenizer;
@@ -57,7 +61,6 @@ export class Writer {
     this.prompt = prompt;
     this.promptText = promptText;
     this.maxTokens = maxTokens;
-    this.scanner = new StopScanner(stop);
     this.output = []; // ids
     // {start, end, surprise, probability}: where each token's text stands in scanner.text.
     this.tokens = [];
