@@ -74,6 +74,7 @@ from typing import Any
 
 from experiments.settings import add_settings, one_line_errors, option, parser, take_settings
 from utils import records
+from utils.files import locked
 from utils.validate import number, require
 
 TIME_BUDGET = 540.0  # seconds: nine minutes, so that a job of ten minutes ends by itself
@@ -162,14 +163,28 @@ class Experiment:
         made again.
 
         Raises ``ValueError`` if ``out`` is anything else or the settings do not fit the data, and
-        ``OSError`` if it cannot be written; both before the first run is made.
+        ``OSError`` if it cannot be written or another process is writing it; both before the first
+        run is made.
         """
         began = time.monotonic()
         started = time.time()
         budget = number("time_budget", time_budget, 0.0)
         path = records.path_of(out or self.record)
         records.require_writable(path)
+        with locked(path):
+            self._measure(settings, path, began, started, budget, inputs)
+        return path
 
+    def _measure(
+        self,
+        settings: Any,
+        path: Path,
+        began: float,
+        started: float,
+        budget: float,
+        inputs: dict[str, Path | None],
+    ) -> None:
+        """Make the runs that the record at ``path`` still lacks."""
         plan = self.plan(settings, **inputs)
         wanted = _plain(asdict(settings) | plan.resolved)
         data, earlier_seconds = _start_or_continue(path, wanted, plan)
@@ -193,7 +208,6 @@ class Experiment:
                 print(f"time is up at {run.name}: run again to continue", flush=True)
                 if not plan.share_time:
                     break
-        return path
 
     def _save(self, path: Path, data: dict[str, Any], plan: Plan, started: float) -> None:
         """Write the record as it stands, with where it came from."""

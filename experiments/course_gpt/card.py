@@ -27,7 +27,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from experiments.course_gpt.readme import readme
-from experiments.course_gpt.train import RECIPES, baselines_file, prepared, words_file
+from experiments.course_gpt.train import RECIPES, baselines_file, prepared, tokens_file, words_file
 from experiments.settings import one_line_errors, parser
 from utils.data.books import Book, checked_tokens, halves, open_tokens, read_books, tokens_digest
 from utils.files import write_text
@@ -39,6 +39,7 @@ from utils.models.interop import save_pretrained
 from utils.records import write_json
 from utils.runtime import generator, repo_root
 from utils.sampling import measures
+from utils.tensors import read_header
 from utils.training.checkpoints import load_checkpoint
 from utils.training.config import TrainState
 from utils.training.loop import evaluate
@@ -84,8 +85,8 @@ def read_material(name: str, corpus: Path, work: Path) -> Material:
     # The text: books, and the tokens that training made of them.
     recipe = RECIPES[name]
     books = read_books(corpus)
-    tokens = open_tokens(work / f"{name}.npy")
-    validation = open_tokens(work / "validation.npy")
+    tokens = open_tokens(tokens_file(work, name))
+    validation = open_tokens(tokens_file(work, "validation"))
     checked_tokens(name, tokens, recipe.gpt.vocab_size)
     checked_tokens("validation", validation, recipe.gpt.vocab_size)
 
@@ -100,7 +101,7 @@ def read_material(name: str, corpus: Path, work: Path) -> Material:
     fixed = counters["fixed"]
     state = TrainState.stored(path.name, counters["state"])
     same = fixed.get("model") == asdict(recipe.gpt) and fixed.get("n_tokens") == len(tokens)
-    same = same and fixed.get("tokens", "") in ("", tokens_digest(tokens))
+    same = same and fixed.get("tokens") == tokens_digest(tokens)
     allowed = f"a checkpoint of {name} on the tokens of {work}"
     require(same, path.name, allowed, "another model or other tokens")
     integer("batch_size", fixed.get("batch_size"), 1)
@@ -217,8 +218,8 @@ def make_card(name: str, corpus: Path, work: Path, folder: Path, note: str = "")
     # Beside the folder, and so on the same disk, where a file changes its place in one step.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{name}.") as place:
         part = Path(place)
-        save_pretrained(material.model, part, torch.float16)
         shutil.copyfile(work / "tokenizer.json", part / "tokenizer.json")
+        save_pretrained(material.model, part, torch.float16, beside=["tokenizer.json"])
         card = _measured(name, corpus.name, work, material, part, note)
         write_json(part / "card.json", card)
         write_text(part / "README.md", readme(card))
@@ -253,6 +254,7 @@ def _measured(
         "parameters_without_embeddings": model.num_parameters(embeddings=False),
         "architecture": material.fixed["model"],
         "bytes_of_weights": (folder / "model.safetensors").stat().st_size,
+        "sha256_of_weights": read_header(folder / "model.safetensors").sha256,
         "training": _of_training(material, note),
         "evaluation": measure_loss(model, validation, sizes),
         "baselines": _kept(baselines_file(work, name), all_baselines),

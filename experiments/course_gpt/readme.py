@@ -23,7 +23,10 @@ Llama style, {parameters:,} parameters ({parameters_without_embeddings:,} withou
 It has {n_layer} layers of width {d_model}, {n_head} heads, feed-forward width {d_ff}, and a context of
 {context_length} tokens. Its byte-level BPE vocabulary has {vocab_size:,} entries; the head is the embedding.
 `model.safetensors` ({megabytes:.1f} MB, float16) and `config.json` are in the layout of `transformers`:
-`LlamaForCausalLM.from_pretrained` reads this folder, and so does `utils.models.load("{name}")`.
+`LlamaForCausalLM.from_pretrained` reads this folder, and so does `utils.models.load("{name}")`,
+which also proves that no byte of the weights, of `config.json` or of `tokenizer.json` has changed: the
+weights' header holds the hashes. Its own `sha256` is
+`{sha256_of_weights}`.
 
 ## Training
 

@@ -25,7 +25,7 @@ from utils.data.books import (
     write_tokens,
 )
 from utils.data.fetch import file_sha256
-from utils.files import write_whole
+from utils.files import locked, write_whole
 from utils.models.gpt import GPT, GPTConfig
 from utils.records import write_json
 from utils.runtime import generator
@@ -80,14 +80,19 @@ def prepare(corpus: Path, work: Path) -> None:
     require(found == vocab_size, "corpus", allowed, f"{corpus.name} with {found}")
     tokens = {name: encode_books(tokenizer, books) for name, books in texts.items()}
 
-    # What was measured on an earlier corpus must not survive it.
-    words_file(work).unlink(missing_ok=True)
-    for name in RECIPES:
-        baselines_file(work, name).unlink(missing_ok=True)
-    write_whole(work / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
-    for name, ids in tokens.items():
-        write_tokens(work / f"{name}.npy", ids)
-    write_json(work / "corpus.json", {"sha256": file_sha256(corpus)})
+    # The other model's training may prepare the same folder at the same time: one after the other.
+    stamp = work / "corpus.json"
+    with locked(stamp, wait=True):
+        if prepared(corpus, work) is not None:
+            return
+        # What was measured on an earlier corpus must not survive it.
+        words_file(work).unlink(missing_ok=True)
+        for name in RECIPES:
+            baselines_file(work, name).unlink(missing_ok=True)
+        write_whole(work / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
+        for name, ids in tokens.items():
+            write_tokens(tokens_file(work, name), ids)
+        write_json(stamp, {"sha256": file_sha256(corpus)})
 
 
 def prepared(corpus: Path, work: Path) -> str | None:
@@ -97,7 +102,8 @@ def prepared(corpus: Path, work: Path) -> str | None:
     """
     digest = file_sha256(corpus)
     stamp = work / "corpus.json"
-    if not stamp.exists():
+    written = [stamp] + [tokens_file(work, name) for name in (*RECIPES, "validation")]
+    if not all(file.exists() for file in written):
         return None
     try:
         same = json.loads(stamp.read_text(encoding="utf-8"))["sha256"] == digest
@@ -106,6 +112,11 @@ def prepared(corpus: Path, work: Path) -> str | None:
     allowed = f"the one that {work} was prepared from (or take another --work)"
     require(same, "corpus", allowed, corpus.name)
     return digest
+
+
+def tokens_file(work: Path, name: str) -> Path:
+    """Where the tokens lie that the model ``name`` may see; "validation" is a name too."""
+    return work / f"{name}-tokens.safetensors"
 
 
 def words_file(work: Path) -> Path:
@@ -153,9 +164,9 @@ def train_model(
     model = GPT(RECIPES[name].gpt)
     return train(
         model,
-        open_tokens(work / f"{name}.npy"),
+        open_tokens(tokens_file(work, name)),
         config,
-        validation=open_tokens(work / "validation.npy"),
+        validation=open_tokens(tokens_file(work, "validation")),
         checkpoint=work / f"{name}.safetensors",
         until=end,
     )

@@ -11,7 +11,6 @@ they have said already.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import Any
 
@@ -24,6 +23,7 @@ from utils.models.course import load
 from utils.runtime import repo_root
 from utils.sampling.generation import generate
 from utils.sampling.pipelines import Pipeline
+from utils.tensors import read_header
 from utils.widgets.sampling_explorer.positions import RECORD, position, token_texts, unpack
 
 COMMAND = "experiments.sampling.explorer_data"
@@ -150,7 +150,7 @@ def record() -> list[dict[str, Any]]:
         RECORD,
         {"vocab": token_texts(tokenizer, model.config.vocab_size), "prompts": items},
         started=started,
-        model_sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        model_sha256=read_header(weights).sha256,
         how=f"python -m {COMMAND}",
     )
     return items

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer, models
 
 from utils.data import books
+from utils.tensors import write_tensors
 
 ROW = {"split": "train", "author": "A", "title": "T", "year": 1900, "text": "text"}
 
@@ -66,21 +68,55 @@ def write(path: Path, data: bytes) -> Path:
 
 
 def test_token_files_that_are_none_are_named(tmp_path):
-    path = books.write_tokens(tmp_path / "a.npy", np.arange(1000, dtype=np.uint16))
+    path = books.write_tokens(tmp_path / "a.safetensors", np.arange(1000, dtype=np.uint16))
     whole = path.read_bytes()
-    np.testing.assert_array_equal(np.load(path), np.arange(1000))
+    line = "^a.safetensors is not a readable token file: "
     for data in (b"", b"junk" * 99, whole[:-1], whole[:60], whole[:90], b"PK\x03\x04" + whole):
-        with pytest.raises(ValueError, match="^a.npy is not a readable token file") as error:
+        with pytest.raises(ValueError, match=line) as error:
             books.open_tokens(write(path, data))
-        assert "pickle" not in str(error.value)
-    for array in (np.ones(3), np.ones((2, 2), dtype=int)):
-        np.save(path, array)
-        with pytest.raises(
-            ValueError, match=r"a.npy must be whole numbers in one dimension, got 'an array of"
-        ):
+        assert "\n" not in str(error.value)
+    allowed = "^a.safetensors must be a token file, with whole numbers in one dimension, got "
+    for tensors in (
+        {"tokens": torch.ones(3)},
+        {"tokens": torch.ones(2, 2, dtype=torch.int64)},
+        {"weights": torch.ones(2, dtype=torch.int64)},
+    ):
+        write_tensors(path, tensors, {})
+        with pytest.raises(ValueError, match=allowed):
             books.open_tokens(path)
-    with pytest.raises(FileNotFoundError, match="none.npy"):
-        books.open_tokens(tmp_path / "none.npy")
+    with pytest.raises(FileNotFoundError, match="none.safetensors"):
+        books.open_tokens(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i1", "i2", "i4", "i8", ">i2", ">u4"])
+def test_tokens_of_every_type_come_back_also_from_an_array_that_is_read_only(tmp_path, dtype):
+    tokens = np.arange(100, dtype=dtype)
+    tokens.flags.writeable = False
+    back = books.open_tokens(books.write_tokens(tmp_path / "a.safetensors", tokens))
+    assert back.dtype == tokens.dtype.newbyteorder("<")
+    np.testing.assert_array_equal(back, tokens)
+    back = books.open_tokens(books.write_tokens(tmp_path / "a.safetensors", tokens[::-2]))
+    np.testing.assert_array_equal(back, tokens[::-2])
+
+
+def test_tokens_that_no_file_could_hold_are_refused_before_one_is_written(tmp_path):
+    for tokens, line in (
+        (np.arange(3, dtype="u8"), "tokens must be of one of the types uint8, .*, got 'uint64'"),
+        ([], "tokens must be at least one id, got 0"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            books.write_tokens(tmp_path / "a.safetensors", tokens)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_changed_token_is_found(tmp_path):
+    path = books.write_tokens(tmp_path / "a.safetensors", np.arange(1000, dtype=np.uint16))
+    good = bytearray(path.read_bytes())
+    for place in range(0, len(good), 7):
+        flipped = bytearray(good)
+        flipped[place] ^= 1 << place % 8
+        with pytest.raises(ValueError, match="^a.safetensors is not a readable token file: "):
+            books.open_tokens(write(path, flipped))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +124,7 @@ def test_token_files_that_are_none_are_named(tmp_path):
 )
 def test_only_whole_numbers_are_tokens(tmp_path, tokens):
     with pytest.raises(ValueError, match="^tokens must be whole numbers in one dimension, got"):
-        books.write_tokens(tmp_path / "a.npy", tokens)
+        books.write_tokens(tmp_path / "a.safetensors", tokens)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,15 +136,16 @@ def test_tokens_outside_the_vocabulary_are_named():
 
 
 def test_a_full_disk_leaves_the_old_tokens(tmp_path, request):
-    path = books.write_tokens(tmp_path / "a.npy", np.arange(10))
+    path = books.write_tokens(tmp_path / "a.safetensors", np.arange(10))
     good = path.read_bytes()
     request.getfixturevalue("full_disk")
     with pytest.raises(
-        OSError, match=r"could not write a.npy \(the previous file is untouched\): .*No space left"
+        OSError,
+        match=r"could not write a.safetensors \(the previous file is untouched\): .*No space left",
     ):
         books.write_tokens(path, np.arange(20))
     assert path.read_bytes() == good
-    assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 def test_encoding_needs_a_book_and_an_end_mark():

@@ -52,8 +52,8 @@ def test_tokens_on_disk_are_mapped_and_end_marks_each_book(tmp_path):
     tokenizer = corpus.train_tokenizer([TEXT * 20], 300)
     tokens = corpus.encode_books(tokenizer, some_books())
     assert (tokens == 0).sum() == len(some_books())
-    mapped = corpus.open_tokens(corpus.write_tokens(tmp_path / "a" / "books.npy", tokens))
+    mapped = corpus.open_tokens(corpus.write_tokens(tmp_path / "a" / "books.safetensors", tokens))
     assert isinstance(mapped, np.memmap)
     assert mapped.dtype == np.uint16
     np.testing.assert_array_equal(mapped, tokens)
-    assert [p.name for p in (tmp_path / "a").iterdir()] == ["books.npy"]
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["books.safetensors"]

@@ -19,6 +19,7 @@ from utils.models import course, ngram
 from utils.models.budget import matmul_flops_per_token
 from utils.models.gpt import GPT, GPTConfig
 from utils.runtime import repo_root
+from utils.tensors import read_header
 from utils.training.loop import evaluate
 
 NAMES = tuple(training.RECIPES)
@@ -95,12 +96,13 @@ def test_training_and_storing_from_the_command_line(tmp_path, tiny, capsys):
     # A failure half-way leaves the stored model as it was, and no rest.
     card_of = [*common, "--out", str(tmp_path / "records")]
     work = tmp_path / "work"
+    other_tokens = (work / "judge_gpt-tokens.safetensors").read_bytes()
     for name, data, line in [
         ("course_gpt-baselines.json", b"{", None),  # only kept for speed: computed again
         ("tokenizer.json", b"{", "tokenizer.json is not a readable tokenizer"),
-        ("validation.npy", None, "No such file"),
-        ("course_gpt.npy", (work / "judge_gpt.npy").read_bytes(), "on the tokens of"),
-        ("course_gpt.safetensors", None, "course_gpt.safetensors is not a readable checkpoint"),
+        ("validation-tokens.safetensors", None, "work must be a folder prepared by"),
+        ("course_gpt-tokens.safetensors", other_tokens, "on the tokens of"),
+        ("course_gpt.safetensors", None, "No such file"),
         ("corpus.json", None, "work must be a folder prepared by experiments.course_gpt.train"),
     ]:
         good = (work / name).read_bytes()
@@ -152,6 +154,7 @@ def test_the_card_describes_the_files(name):
     model, tokenizer = course.load(name)
     weights = repo_root() / "records" / name / "model.safetensors"
     assert weights.stat().st_size == stored["bytes_of_weights"] <= 16e6
+    assert read_header(weights).sha256 == stored["sha256_of_weights"]
     assert model.num_parameters() == stored["parameters"]
     assert vars(model.config) == stored["architecture"]
     assert tokenizer.get_vocab_size() == model.config.vocab_size

@@ -144,16 +144,24 @@ def test_what_holds_nothing_of_its_own_is_ignored_and_no_random_number_drawn_twi
     ],
 )
 def test_a_bad_configuration_is_refused_before_memory_is_taken(model, tmp_path, change, line):
-    save_pretrained(model, tmp_path)
+    save_without_hashes(model, tmp_path)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     one_line(line, load_pretrained, tmp_path)
 
 
+def save_without_hashes(model, folder):
+    """As another program stores a model."""
+    save_pretrained(model, folder)
+    save_file(load_file(folder / "model.safetensors"), folder / "model.safetensors")
+
+
 @pytest.mark.parametrize("content", [b"[]", b"\xff\xfe\x00", b"{", b"1", b"", b"[" * 100_000])
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json"])
 def test_a_corrupt_header_is_one_line(model, tmp_path, content, name):
-    save_pretrained(model, tmp_path)
+    save_without_hashes(model, tmp_path)
+    if name != "config.json":  # the index is read only where there is no single file
+        (tmp_path / "model.safetensors").unlink()
     (tmp_path / name).write_bytes(content)
     one_line("is not a readable checkpoint|must be a JSON object", load_pretrained, tmp_path)
 
@@ -170,6 +178,7 @@ def test_a_corrupt_header_is_one_line(model, tmp_path, content, name):
 )
 def test_a_shard_index_without_files_is_refused(model, tmp_path, content):
     save_pretrained(model, tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "a.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(content))
     one_line(
         "^weight_map in model.safetensors.index.json must be an object of plain file",
@@ -182,14 +191,33 @@ def test_shards_lie_in_the_folder_itself(model, tmp_path):
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     save_pretrained(model, inside)
     save_pretrained(model, outside)
+    (inside / "model.safetensors").unlink()
     index = inside / "model.safetensors.index.json"
     for name in ("../outside/model.safetensors", str(outside / "model.safetensors"), ".."):
         index.write_text(json.dumps({"weight_map": {"lm_head.weight": name}}))
         one_line("^weight_map in .* must be an object of plain file names", load_pretrained, inside)
     index.write_text(json.dumps({"weight_map": {"lm_head.weight": "gone.safetensors"}}))
     one_line("^inside holds no gone.safetensors$", load_pretrained, inside)
-    (inside / "config.json").unlink()
-    one_line("^inside holds no config.json$", load_pretrained, inside)
+    (outside / "config.json").unlink()
+    one_line("^outside holds no config.json$", load_pretrained, outside)
+
+
+def test_the_single_file_goes_before_shards_that_an_older_model_has_left(model, tmp_path):
+    old = shaken(some_config(1))
+    to_transformers(old).save_pretrained(tmp_path, max_shard_size="10KB")
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    save_pretrained(model, tmp_path)
+    back = load_pretrained(tmp_path)
+    assert vars(back.config) == vars(model.config)
+    assert torch.equal(back.tok.weight, model.tok.weight)
+
+
+def test_a_hash_that_was_lost_is_missed(model, tmp_path):
+    save_pretrained(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"sha256":', b'"Sha256":'))
+    line = "model.safetensors is damaged, it has lost its sha256$"
+    one_line(line, load_pretrained, tmp_path)
 
 
 def test_shards_are_joined(model, tmp_path):
@@ -213,7 +241,7 @@ def test_a_configuration_is_an_object():
 
 def test_corrupt_and_foreign_folders_are_refused_in_one_line(tmp_path):
     model = shaken(some_config(1))
-    save_pretrained(model, tmp_path)
+    save_without_hashes(model, tmp_path)
     weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
     good, settings = weights.read_bytes(), json.loads(config.read_text())
 
@@ -245,6 +273,30 @@ def test_corrupt_and_foreign_folders_are_refused_in_one_line(tmp_path):
         refused(line)
     config.write_text("{")
     refused("is not a readable checkpoint")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "notes.txt"])
+def test_a_changed_bit_in_any_file_of_a_stored_model_is_found(model, tmp_path, name):
+    (tmp_path / "notes.txt").write_text("what belongs to the weights")
+    save_pretrained(model, tmp_path, torch.float16, beside=["notes.txt"])
+    load_pretrained(tmp_path)
+    good = (tmp_path / name).read_bytes()
+    for place in range(3, len(good), len(good) // 100 + 1):
+        flipped = bytearray(good)
+        flipped[place] ^= 1 << place % 8
+        (tmp_path / name).write_bytes(flipped)
+        one_line(r"^\S", load_pretrained, tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"holds no {name}$"):
+        load_pretrained(tmp_path)
+
+
+def test_a_harmless_looking_change_of_the_configuration_is_named(model, tmp_path):
+    save_pretrained(model, tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text() + "\n")
+    line = f"^{tmp_path.name}: config.json is not the one stored with its weights$"
+    one_line(line, load_pretrained, tmp_path)
 
 
 def test_gpt2_has_no_grouped_heads_in_transformers():

@@ -4,14 +4,13 @@ import json
 
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from utils.runtime import generator
-from utils.tensors import write_tensors
-from utils.training.checkpoints import KEY, load_checkpoint, read_counters, save_checkpoint
+from utils.tensors import read_header, write_tensors
+from utils.training.checkpoints import FORMAT, KEY, load_checkpoint, read_counters, save_checkpoint
 
-COUNTERS = {"fixed": {}, "state": {"step": 2}, "scaler": {}}
+COUNTERS = {"format": FORMAT, "fixed": {}, "state": {"step": 2}, "scaler": {}}
 
 
 def some_model(seed: int = 0) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
@@ -31,11 +30,11 @@ def path(tmp_path):
 
 
 def rewrite(path, tensors=None, counters=None):
-    with safe_open(path, "pt") as file:
-        header = file.metadata()
+    """Write the file again, with its right hash, as if someone had changed it on purpose."""
+    metadata = read_header(path).metadata
     held = load_file(path) | (tensors or {})
     held = {name: t for name, t in held.items() if t is not None}
-    save_file(held, path, header if counters is None else {KEY: counters})
+    write_tensors(path, held, metadata if counters is None else {KEY: counters})
 
 
 MOMENTS = [
@@ -104,8 +103,55 @@ def test_damaged_counters_are_refused_in_one_line(path, counters):
         read_counters(path)
 
 
-def test_a_device_that_is_full_is_named(tmp_path, full_disk):
-    with pytest.raises(OSError, match="could not write run.safetensors") as error:
-        write_tensors(tmp_path / "run.safetensors", {"w": torch.zeros(10)}, {})
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "run.safetensors").exists()
+@pytest.mark.parametrize(
+    ("made", "shown"), [({}, "1"), ({"format": 3}, "3"), ({"format": "2"}, "'2'")]
+)
+def test_another_format_is_refused_with_what_to_do(path, made, shown):
+    counters = {key: value for key, value in COUNTERS.items() if key != "format"} | made
+    rewrite(path, counters=json.dumps(counters))
+    line = rf"^run.safetensors has format {shown} and this version of the course reads {FORMAT}: go"
+    with pytest.raises(ValueError, match=line):
+        load_checkpoint(path, *some_model())
+
+
+def test_what_is_not_accepted_is_not_taken(path):
+    def refuse(counters):
+        assert counters["state"] == {"step": 2}
+        raise ValueError("not this one")
+
+    model, optimizer = some_model(1)
+    before = model.weight.detach().clone()
+    with pytest.raises(ValueError, match="not this one"):
+        load_checkpoint(path, model, optimizer, refuse)
+    assert torch.equal(model.weight, before)
+    assert not optimizer.state
+
+
+def test_every_flipped_bit_is_refused_before_anything_is_copied(path):
+    """One bit of each byte of the file; which one, goes round."""
+    good = bytearray(path.read_bytes())
+    model, optimizer = some_model(1)
+    before = model.weight.detach().clone()
+    for place in range(len(good)):
+        flipped = bytearray(good)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"^run.safetensors ") as error:
+            load_checkpoint(path, model, optimizer)
+        assert "\n" not in str(error.value)
+    assert torch.equal(model.weight, before)
+    assert not optimizer.state
+
+
+def test_a_file_of_another_program_is_named(path):
+    tensors, metadata = load_file(path), read_header(path).metadata
+    save_file(tensors, path)
+    with pytest.raises(
+        ValueError, match="^run.safetensors is a safetensors file, but no checkpoint"
+    ):
+        load_checkpoint(path, *some_model())
+    save_file(tensors, path, metadata)
+    with pytest.raises(
+        ValueError, match="^run.safetensors is not a readable checkpoint: .* sha256$"
+    ):
+        load_checkpoint(path, *some_model())

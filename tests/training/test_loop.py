@@ -12,6 +12,7 @@ from utils.models.budget import matmul_flops_per_token, peak_flops
 from utils.models.gpt import GPT
 from utils.training import loop
 from utils.training.loop import batch, evaluate, readout, train
+from utils.training.processes import Processes
 from utils.training.run import Run
 
 
@@ -36,7 +37,7 @@ def test_the_loss_falls_and_the_history_says_so():
 
 
 def test_the_readout_tells_losses_throughput_and_utilisation(monkeypatch):
-    ready = Run(fresh(), some_tokens(), QUICK, None, CPU)
+    ready = Run(fresh(), some_tokens(), QUICK, None, Processes(CPU))
     monkeypatch.setattr(ready, "seconds_per_step", lambda: 0.5)
     row = {"step": 1, "train_loss": 4.0, "learning_rate": 1e-3}
     assert readout(ready, row) == {"loss": "4.000", "tok/s": "128"}  # 4 sequences of 16 tokens

@@ -1,7 +1,7 @@
 """Books to tokens: read the corpus, split it by author, train a tokenizer, keep tokens on disk.
 
 A corpus is a JSON-lines file (plain, ``.gz`` or ``.xz``), one book per line, with ``split``
-("train" or "validation"), ``author``, ``title``, ``year`` and ``text``. Tokens lie in ``.npy``
+("train" or "validation"), ``author``, ``title``, ``year`` and ``text``. Tokens lie in safetensors
 files that are memory-mapped, so a corpus larger than memory trains as well.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import lzma
 import zlib
@@ -19,12 +18,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from utils.files import write_whole
+from utils.tensors import read_header, write_tensors
 from utils.validate import choice, integer, require
 
 END = "<|endoftext|>"  # id 0: stands between two books, and is where a sample may begin
+
+TOKENS = "tokens"  # the name of the one tensor in a token file
+# The types that ids may lie in, as safetensors names them.
+TOKEN_TYPES = {
+    "U8": np.dtype("<u1"),
+    "U16": np.dtype("<u2"),
+    "U32": np.dtype("<u4"),
+    "I8": np.dtype("<i1"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+}
 
 # What the readers of compressed files and of UTF-8 raise for damaged bytes.
 DAMAGED = (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError)
@@ -221,28 +233,32 @@ def write_tokens(path: str | Path, tokens: np.ndarray) -> Path:
     Raises ``OSError`` in one line when it cannot be written; a file that stood there before stays.
     """
     path = Path(path)
-    tokens = np.ascontiguousarray(checked_tokens("tokens", tokens))
-    # The bytes that np.save would write; it would lose the error of its last flush on a full disk.
-    header = io.BytesIO()
-    fields = np.lib.format.header_data_from_array_1_0(tokens)
-    np.lib.format.write_array_header_1_0(header, fields)
-    write_whole(path, header.getvalue(), tokens.data)
+    tokens = checked_tokens("tokens", tokens)
+    require(tokens.size > 0, "tokens", "at least one id", 0)
+    dtype = tokens.dtype.newbyteorder("<")
+    allowed = f"of one of the types {', '.join(known.name for known in TOKEN_TYPES.values())}"
+    require(dtype in TOKEN_TYPES.values(), "tokens", allowed, tokens.dtype.name)
+
+    # Copied only where torch could not take them as they are.
+    usable = np.ascontiguousarray(tokens, dtype)
+    if not usable.flags.writeable:
+        usable = usable.copy()
+    write_tensors(path, {TOKENS: torch.from_numpy(usable)}, {})
     return path
 
 
 def open_tokens(path: str | Path) -> np.ndarray:
-    """Map a token file without reading it: (n_tokens,) read-only.
+    """Map a token file: (n_tokens,) read-only, which takes no memory until it is looked at.
 
-    Raises ``FileNotFoundError``, or ``ValueError`` in one line for a file that is damaged or of
-    another kind.
+    Every byte is read once, to prove by the file's hash that none has changed. Raises
+    ``FileNotFoundError``, or ``ValueError`` in one line for a file that is damaged or of another
+    kind.
     """
     path = Path(path)
-    try:
-        tokens = np.lib.format.open_memmap(path, mode="r")
-    except OSError:
-        raise
-    except Exception:  # whatever NumPy's parser raises; its words advise to unpickle the file
-        reason = "it is cut off or of another kind"
-        raise ValueError(f"{path.name} is not a readable token file: {reason}") from None
-    checked_tokens(path.name, tokens)
-    return tokens
+    header = read_header(path, "token file")
+    layout = header.layouts.get(TOKENS)
+    known = layout is not None and layout.dtype in TOKEN_TYPES and len(layout.shape) == 1
+    require(known, path.name, "a token file, with whole numbers in one dimension", layout)
+    assert layout is not None
+    dtype = TOKEN_TYPES[layout.dtype]
+    return np.memmap(path, dtype, mode="r", offset=header.starts[TOKENS], shape=layout.shape)

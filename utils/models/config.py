@@ -36,8 +36,10 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         choice("style", self.style, ("gpt2", "llama"))
+        # A frozen dataclass can set its own fields only through object: numbers of NumPy become
+        # Python's own, and what was left out is filled in.
         for name in ("vocab_size", "context_length", "n_layer", "n_head", "d_model"):
-            integer(name, getattr(self, name), 1)
+            object.__setattr__(self, name, integer(name, getattr(self, name), 1))
 
         # Heads share the width equally, and rotary positions turn a head's channels in pairs.
         multiple, named = self.n_head, "n_head"
@@ -56,12 +58,13 @@ class GPTConfig:
 
         tied = self.tie_embeddings
         require(isinstance(tied, bool), "tie_embeddings", "True or False", tied)
-        number("norm_eps", self.norm_eps, 0.0, open_low=True)
-        number("rope_theta", self.rope_theta, 1.0, open_low=True)
+        norm_eps = number("norm_eps", self.norm_eps, 0.0, open_low=True)
+        rope_theta = number("rope_theta", self.rope_theta, 1.0, open_low=True)
 
-        # A frozen dataclass can fill in its own defaults only through object.
         object.__setattr__(self, "d_ff", d_ff)
         object.__setattr__(self, "n_kv_head", n_kv_head)
+        object.__setattr__(self, "norm_eps", norm_eps)
+        object.__setattr__(self, "rope_theta", rope_theta)
 
     @property
     def d_head(self) -> int:

@@ -9,6 +9,7 @@ rescaling, and variants with other activations or scalings; they are refused by 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from utils.data.fetch import file_sha256
 from utils.models.gpt import GPT, GPTConfig
 from utils.models.transformers_names import (
     ASSUMED,
@@ -29,12 +31,13 @@ from utils.models.transformers_names import (
     transposed,
 )
 from utils.records import write_json
-from utils.tensors import write_tensors
+from utils.tensors import Header, read_header, write_tensors
 from utils.validate import number, require
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+HASH_OF = "sha256 of "  # begins an entry of the weights' header: the hash of a file beside them
 Names = dict[str, tuple[str, ...]]  # our parameter, and those of theirs that make it up
 
 
@@ -157,6 +160,9 @@ def _require_fitting_tensors(config: GPTConfig, names: Names, state: dict[str, T
 
 
 def _require_finite(name: str, weight: Tensor) -> None:
+    # A sum takes a fraction of the time, and is finite only if every summand is.
+    if bool(weight.sum().isfinite()):
+        return
     finite = int(torch.isfinite(weight).sum())
     bad = weight.numel() - finite
     require(bad == 0, name, "finite", f"{bad} entries that are NaN or infinite in float32")
@@ -292,11 +298,18 @@ def from_transformers(theirs: PreTrainedModel) -> GPT:
 # ---- Folders on disk
 
 
-def save_pretrained(model: GPT, folder: str | Path, dtype: torch.dtype = torch.float32) -> None:
+def save_pretrained(
+    model: GPT,
+    folder: str | Path,
+    dtype: torch.dtype = torch.float32,
+    beside: Sequence[str] = (),
+) -> None:
     """Write ``config.json`` and ``model.safetensors`` as ``transformers`` does.
 
-    dtype: what the weights are stored in. Raises ``OSError`` in one line when the folder cannot be
-    written.
+    dtype: what the weights are stored in. beside: files in the folder that belong to these weights,
+    such as "tokenizer.json". Hashes of them and of ``config.json`` are stored with the weights, so
+    that `load_pretrained` knows them again. Raises ``OSError`` in one line when the folder cannot
+    be written.
     """
     folder = Path(folder)
     state: dict[str, Tensor] = {}
@@ -304,35 +317,55 @@ def save_pretrained(model: GPT, folder: str | Path, dtype: torch.dtype = torch.f
         state[name] = weight.to("cpu", dtype)
     config = to_config(model.config)
     config["dtype"] = str(dtype).removeprefix("torch.")
-    write_tensors(folder / "model.safetensors", state, {"format": "pt"})
     write_json(folder / "config.json", config)
+    metadata = {"format": "pt"}
+    for name in ("config.json", *beside):
+        metadata[HASH_OF + name] = file_sha256(folder / name)
+    write_tensors(folder / "model.safetensors", state, metadata)
 
 
 def load_pretrained(folder: str | Path) -> GPT:
     """Read a folder in ``transformers``' layout, also one of several shards.
 
-    The weights become float32. Raises ``FileNotFoundError`` or ``ValueError`` in one line for what
-    is missing, corrupt or not ours.
+    The weights become float32. What `save_pretrained` has written is proven by its hashes. Raises
+    ``FileNotFoundError`` or ``ValueError`` in one line for what is missing, damaged or not ours.
     """
     folder = Path(folder)
-    config = from_config(_read_object(folder / "config.json"))
     state: dict[str, Tensor] = {}
     for name in _weight_files(folder):
         try:
+            header = read_header(folder / name, "file of weights", hashed=False)
             state |= load_file(folder / name)
         except FileNotFoundError:
             raise FileNotFoundError(f"{folder.name} holds no {name}") from None
-        except (SafetensorError, OSError) as error:
-            reason = f"{folder.name} is not a readable checkpoint: {name}: {_first_line(error)}"
+        except (ValueError, SafetensorError, OSError) as error:
+            reason = f"{folder.name} is not a readable checkpoint: {_first_line(error)}"
             raise ValueError(reason) from None
+        _require_stored_together(folder, name, header)
+    config = from_config(_read_object(folder / "config.json"))
     return from_state_dict(config, state)
+
+
+def _require_stored_together(folder: Path, weights: str, header: Header) -> None:
+    """Refuse a folder with another file than the one whose hash the weights' header holds."""
+    for key, sha256 in header.metadata.items():
+        name = key.removeprefix(HASH_OF)
+        if name == key or not _is_plain_name(name):
+            continue
+        # Whoever stored these hashes has stored one of the weights as well.
+        if header.sha256 is None:
+            raise ValueError(f"{folder.name}: {weights} is damaged, it has lost its sha256")
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder.name} holds no {name}")
+        if file_sha256(folder / name) != sha256:
+            raise ValueError(f"{folder.name}: {name} is not the one stored with its weights")
 
 
 def _weight_files(folder: Path) -> list[str]:
     """The names of the files that hold the weights: a single one, or the shards of an index."""
     index = folder / "model.safetensors.index.json"
-    if not index.exists():
-        return ["model.safetensors"]
+    if not index.exists() or (folder / "model.safetensors").exists():
+        return ["model.safetensors"]  # of the two, the one that transformers would read
     weight_map = _read_object(index).get("weight_map")
     files = list(weight_map.values()) if isinstance(weight_map, dict) else []
     valid = len(files) > 0 and all(_is_plain_name(name) for name in files)

@@ -1,26 +1,26 @@
 """Checkpoints: weights, optimizer and counters in one safetensors file, replaced in one go.
 
 The counters travel as JSON in the file's header, so that nothing can tear: a kill during a save
-leaves the old file whole. No pickle is written or read.
+leaves the old file whole. The header also holds a hash of all that, which is proven before anything
+is used. No pickle is written or read.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from utils.tensors import write_tensors
+from utils.tensors import NAMES, Layout, read_header, write_tensors
 
 KEY = "course_checkpoint"  # the entry of the header that says the file is ours
+FORMAT = 2  # raised with every change after which older files would be misread
 COUNTERS = ("fixed", "state", "scaler")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # what AdamW keeps for each parameter
-
-# How safetensors names the types that a parameter may have.
-TYPES = {torch.float32: "F32", torch.float64: "F64", torch.bfloat16: "BF16", torch.float16: "F16"}
 
 
 def save_checkpoint(
@@ -36,55 +36,38 @@ def save_checkpoint(
         tensors[f"model/{name}"] = p
         for moment, value in optimizer.state[p].items():
             tensors[f"optimizer/{moment}/{name}"] = value
-    write_tensors(path, tensors, {KEY: json.dumps(counters)})
-
-
-def read_counters(path: Path) -> dict[str, Any]:
-    """Return the counters of a checkpoint: "fixed", "state" and "scaler", each a dictionary.
-
-    Raises ``ValueError`` in one line for a damaged or foreign file.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} is not a readable checkpoint: {error}") from None
-    if KEY not in header:
-        raise ValueError(f"{path.name} is a safetensors file, but no checkpoint of this course")
-
-    try:
-        counters = json.loads(header[KEY])
-    except (ValueError, RecursionError):
-        counters = None
-    if not _are_counters(counters):
-        raise ValueError(f"{path.name} is not a readable checkpoint: its counters are damaged")
-    return counters
+    write_tensors(path, tensors, {KEY: json.dumps({"format": FORMAT, **counters})})
 
 
 def load_checkpoint(
-    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None
+    path: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer | None = None,
+    accept: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Put a checkpoint's weights into ``model``, AdamW's moments into ``optimizer``.
 
-    Returns the counters. Raises ``ValueError`` in one line, before anything is copied, for a file
-    that is damaged, foreign or of another model.
+    accept: is given the counters first, and raises for a checkpoint that shall not be taken.
+    Returns the counters: "fixed", "state" and "scaler", each a dictionary. Raises ``ValueError`` in
+    one line, before anything is copied, for a file that is damaged, foreign or of another model.
     """
-    counters = read_counters(path)
+    counters, held = _read(path)
+    if accept is not None:
+        accept(counters)
+
+    # Compare everything first, so that a file which does not fit changes nothing.
+    moments = MOMENTS if optimizer is not None and _has_moments(held, counters) else ()
+    expected = _expected_layouts(model, moments)
+    _require_same(path, held, expected)
+    _require_no_more(path, held, expected, with_optimizer=optimizer is not None)
+
     with safe_open(path, "pt") as file:
-        held = {name: _layout_in(file, name) for name in file.keys()}  # noqa: SIM118, no dictionary
-        moments = MOMENTS if optimizer is not None and _has_moments(held, counters) else ()
-
-        # Compare everything first, so that a file which does not fit changes nothing.
-        expected = _expected_layouts(model, moments)
-        _require_same(path, held, expected)
-        _require_no_more(path, held, expected, with_optimizer=optimizer is not None)
-
         for name, p in model.named_parameters():
             with torch.no_grad():
                 p.copy_(file.get_tensor(f"model/{name}"))
             if optimizer is None:
                 continue
-            for moment in moments:
+            for moment in moments if p.requires_grad else ():
                 value = file.get_tensor(f"optimizer/{moment}/{name}")
                 # AdamW counts its steps on the CPU unless the parameter is on a CUDA device.
                 on_cpu = moment == "step" and not p.is_cuda
@@ -93,24 +76,40 @@ def load_checkpoint(
     return counters
 
 
+def read_counters(path: Path) -> dict[str, Any]:
+    """The counters of a checkpoint, once it is proven undamaged. Raises as `load_checkpoint`."""
+    counters, _ = _read(path)
+    return counters
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Layout]]:
+    """The counters of a checkpoint and the layouts of its tensors, proven undamaged."""
+    header = read_header(path, "checkpoint", hashed=False)
+    if KEY not in header.metadata:
+        raise ValueError(f"{path.name} is a safetensors file, but no checkpoint of this course")
+    try:
+        counters = json.loads(header.metadata[KEY])
+    except (ValueError, RecursionError):
+        counters = None
+    if not _are_counters(counters):
+        raise ValueError(f"{path.name} is not a readable checkpoint: its counters are damaged")
+
+    made = counters.pop("format", 1)
+    if made != FORMAT:
+        raise ValueError(
+            f"{path.name} has format {made!r} and this version of the course reads {FORMAT}: "
+            "go on with the version that began it, or train anew under another name"
+        )
+    if header.sha256 is None:
+        raise ValueError(f"{path.name} is not a readable checkpoint: it holds no sha256")
+    return counters, header.layouts
+
+
 def _are_counters(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether ``value`` is a dictionary that holds each of ``COUNTERS`` as a dictionary."""
     if not isinstance(value, dict):
         return False
     return all(isinstance(value.get(key), dict) for key in COUNTERS)
-
-
-class Layout(NamedTuple):
-    """Shape and type of a tensor in a file."""
-
-    shape: tuple[int, ...]
-    dtype: str  # as safetensors names it, such as "F32"
-
-
-def _layout_in(file: Any, name: str) -> Layout:
-    """What an open safetensors file says of one of its tensors, without reading it."""
-    tensor = file.get_slice(name)
-    return Layout(tuple(tensor.get_shape()), tensor.get_dtype())
 
 
 def _has_moments(held: dict[str, Layout], counters: dict[str, Any]) -> bool:
@@ -129,9 +128,9 @@ def _expected_layouts(model: torch.nn.Module, moments: tuple[str, ...]) -> dict[
     """The layout of every tensor that a checkpoint of ``model`` holds, by its name in the file."""
     expected = {}
     for name, p in model.named_parameters():
-        layout = Layout(tuple(p.shape), TYPES.get(p.dtype, "?"))
+        layout = Layout(tuple(p.shape), NAMES[p.dtype])
         expected[f"model/{name}"] = layout
-        for moment in moments:
+        for moment in moments if p.requires_grad else ():  # a frozen parameter has none
             # The moments look like their parameter; the step is one number, always in float32.
             is_step = moment == "step"
             expected[f"optimizer/{moment}/{name}"] = Layout((), "F32") if is_step else layout

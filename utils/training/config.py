@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -66,27 +67,32 @@ class TrainConfig:
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
+        # Numbers of NumPy become Python's own, which the checkpoint can hold as JSON.
         for name in ("steps", "batch_size", "accumulate"):
-            integer(name, getattr(self, name), 1)
+            self._keep(name, integer(name, getattr(self, name), 1))
         for name in ("warmup", "eval_every"):
-            integer(name, getattr(self, name), 0)
+            self._keep(name, integer(name, getattr(self, name), 0))
         for name in ("log_every", "eval_windows", "checkpoint_every"):
-            integer(name, getattr(self, name), 1)
-        integer("seed", self.seed, 0, 2**63 - 1)  # what torch.manual_seed takes
+            self._keep(name, integer(name, getattr(self, name), 1))
+        self._keep("seed", integer("seed", self.seed, 0, 2**63 - 1))  # what torch.manual_seed takes
 
         for name in ("learning_rate", "clip"):
-            number(name, getattr(self, name), 0.0, open_low=True)
+            self._keep(name, number(name, getattr(self, name), 0.0, open_low=True))
         # decay = 1 would leave no step before the decay; a beta of 1 would never move an average.
         for name in ("decay", "beta1", "beta2"):
-            number(name, getattr(self, name), 0.0, 1.0, open_high=True)
-        number("final_lr", self.final_lr, 0.0, 1.0)
-        number("weight_decay", self.weight_decay, 0.0)
+            self._keep(name, number(name, getattr(self, name), 0.0, 1.0, open_high=True))
+        self._keep("final_lr", number("final_lr", self.final_lr, 0.0, 1.0))
+        self._keep("weight_decay", number("weight_decay", self.weight_decay, 0.0))
 
         choice("schedule", self.schedule, SCHEDULES)
         choice("precision", self.precision, PRECISIONS)
         require(isinstance(self.compile, bool), "compile", "True or False", self.compile)
         multiple = f"a multiple of accumulate = {self.accumulate}"
         require(self.batch_size % self.accumulate == 0, "batch_size", multiple, self.batch_size)
+
+    def _keep(self, name: str, value: float) -> None:
+        """Set a field of this frozen object."""
+        object.__setattr__(self, name, value)
 
 
 @dataclass
@@ -113,15 +119,18 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        integer("step", self.step, 0)
         integer("steps", self.steps, 0)
+        integer("step", self.step, 0, self.steps)
         if self.decay_start is not None:
-            integer("decay_start", self.decay_start, 0)
+            integer("decay_start", self.decay_start, 0, self.step)
         number("seconds", self.seconds, 0.0)
         number("loss_sum", self.loss_sum)
-        allowed = "rows with a step of the past and its train_loss"
+        allowed = "rows with a step of the past and its train_loss, in order"
         is_history = isinstance(self.history, list) and all(map(self._is_row, self.history))
         require(is_history, "history", allowed, self.history)
+        steps = [row["step"] for row in self.history]
+        in_order = all(a < b for a, b in pairwise(steps))
+        require(in_order, "history", allowed, steps)
 
     def _is_row(self, row: Any) -> bool:
         """Whether this run can have written ``row`` into its history."""
@@ -129,7 +138,8 @@ class TrainState:
             return False
         step = row.get("step")
         loss = row.get("train_loss")
-        return isinstance(step, int) and step <= self.step and isinstance(loss, float)
+        is_step = isinstance(step, int) and 0 < step <= self.step
+        return is_step and isinstance(loss, float)
 
     @classmethod
     def stored(cls, file: str, state: dict[str, Any]) -> TrainState:

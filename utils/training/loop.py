@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,7 +38,8 @@ from utils.training.config import (
     smaller_pass,
     too_large,
 )
-from utils.training.run import Run, deferred_interrupt
+from utils.training.processes import Processes
+from utils.training.run import Run, alone_with, deferred_stop
 from utils.validate import integer, number, require
 
 
@@ -230,10 +232,12 @@ def train(
     until : seconds since 1970, for the schedule "wsd" only. The run ends about then, whatever
         ``config.steps`` says: the decay starts early enough.
 
-    Ctrl-C finishes the step, saves and raises ``KeyboardInterrupt``. Raises ``ValueError`` for
-    ids that the model does not know or a checkpoint of another model or configuration, ``OSError``
-    when one cannot be written, ``FloatingPointError`` when the run diverges (the checkpoint before
-    it stays), and ``MemoryError`` with a smaller suggestion when a pass does not fit.
+    Ctrl-C finishes the step, saves and raises ``KeyboardInterrupt``; SIGTERM does the same and
+    raises ``SystemExit``. Raises ``ValueError`` for ids that the model does not know, or a
+    checkpoint that is damaged or of another model or configuration; ``OSError`` when one cannot be
+    written or another run uses it; ``FloatingPointError`` when the run diverges (the checkpoint
+    before it stays); and ``MemoryError`` when there is too little, with a smaller suggestion where
+    a pass does not fit.
     """
     # Refuse before the first step what can be refused.
     T = model.config.context_length
@@ -247,21 +251,34 @@ def train(
         number("until", until)
         require(config.schedule == "wsd", "schedule", "'wsd' with until", config.schedule)
 
-    # Start, or go on where the checkpoint stands.
-    path = Path(checkpoint) if checkpoint else None
-    run = Run(model, tokens, config, path, device)
+    # One place, whatever link leads there and wherever the process goes meanwhile.
+    path = Path(os.path.realpath(checkpoint)) if checkpoint else None
+    processes = Processes(device)
+    with deferred_stop() as asked_to_stop, alone_with(path, processes) as require_alone:
+        # Start, or go on where the checkpoint stands.
+        run = Run(model, tokens, config, path, processes, require_alone)
+        _take_steps(run, validation, until, asked_to_stop)
+    return run.state
+
+
+def _take_steps(
+    run: Run,
+    validation: np.ndarray | None,
+    until: float | None,
+    asked_to_stop: Callable[[], type[BaseException] | None],
+) -> None:
+    """Train until the run's end, or ``asked_to_stop`` gives an exception. Raises as `train`."""
     state = run.state
+    config = run.config
 
     # What to say if a pass does not fit, in terms of settings that the user can change.
     world = run.processes.world
     rows_per_pass = config.batch_size // (config.accumulate * world)
-    advice = too_large(rows_per_pass, T, smaller_pass(config, world))
+    smaller = smaller_pass(config, world)
+    advice = too_large(rows_per_pass, run.model.config.context_length, smaller)
 
     quiet = bool(os.environ.get("COURSE_QUIET")) or run.processes.rank > 0
-    with (
-        deferred_interrupt() as interrupted,
-        tqdm(total=state.steps, initial=state.step, disable=quiet) as bar,
-    ):
+    with tqdm(total=state.steps, initial=state.step, disable=quiet) as bar:
         while state.step < state.steps:
             # 1. One step: forward, backward, update.
             with memory_advice(advice):
@@ -270,7 +287,9 @@ def train(
             bar.update()
 
             # 2. Is it time for the decay, or to stop? All processes must answer at the same step.
-            decay, stop = run.processes.any(run.time_to_decay(until), interrupted())
+            end_by = asked_to_stop()
+            time_to_decay = run.time_to_decay(until)
+            decay, stop = run.processes.any(time_to_decay, end_by is not None)
             if decay:
                 run.start_decay()
                 bar.total = state.steps
@@ -284,6 +303,11 @@ def train(
             if run.checkpoint_due() or stop:
                 run.save()
             if stop:
-                saved = ", saved" if checkpoint else ""
-                raise KeyboardInterrupt(f"stopped after step {state.step}{saved}")
-    return state
+                saved = ", saved" if run.path else ""
+                end_by = end_by or KeyboardInterrupt  # None: another process was asked
+                raise end_by(f"stopped after step {state.step}{saved}")
+
+        # Asked in the very last step: the run is whole, but what the caller does next must not be.
+        end_by = asked_to_stop()
+        if end_by is not None:
+            raise end_by("stopped at the end of the run")

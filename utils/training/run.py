@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,17 @@ import numpy as np
 import torch
 
 from utils.data.books import tokens_digest
+from utils.files import locked
 from utils.models.gpt import GPT
-from utils.training.checkpoints import load_checkpoint, read_counters, save_checkpoint
-from utils.training.config import TrainConfig, TrainState, autocast, lr_factor, optimizer_for
+from utils.training.checkpoints import load_checkpoint, save_checkpoint
+from utils.training.config import (
+    TrainConfig,
+    TrainState,
+    autocast,
+    lr_factor,
+    memory_advice,
+    optimizer_for,
+)
 from utils.training.processes import Processes
 from utils.validate import number, require
 
@@ -48,12 +57,13 @@ class Run:
         tokens: np.ndarray,
         config: TrainConfig,
         path: Path | None,
-        device: torch.device | str | None,
+        processes: Processes,
+        require_alone: Callable[[], None] = lambda: None,
     ) -> None:
         # Alone, or one of several processes, each with the same share of every batch.
-        self.processes = Processes(device)
-        self.device = self.processes.device
-        world = self.processes.world
+        self.processes = processes
+        self.device = processes.device
+        world = processes.world
         equal = f"a multiple of {world} processes × accumulate = {config.accumulate}"
         divides = config.batch_size % (world * config.accumulate) == 0
         require(divides, "batch_size", equal, config.batch_size)
@@ -61,6 +71,7 @@ class Run:
         self.tokens = tokens  # (n_tokens,)
         self.config = config
         self.path = path
+        self.require_alone = require_alone
         self.model = model.to(self.device).train()
         self.optimizer = optimizer_for(model, config)
         self.autocast, precision = autocast(config.precision, self.device)
@@ -126,17 +137,18 @@ class Run:
         """Whether just enough time is left before ``until`` (seconds since 1970) for the decay."""
         if until is None or self.state.decay_start is not None:
             return False
-        return time.time() + self._decay_steps() * self.seconds_per_step() >= until
+        decay_seconds = self._decay_steps(self.state.step) * self.seconds_per_step()
+        return time.time() + decay_seconds >= until
 
     def start_decay(self) -> None:
         """Let the decay begin at the next step, and the run end with it."""
         self.state.decay_start = self.state.step
-        self.state.steps = self.state.step + self._decay_steps()
+        self.state.steps = self.state.step + self._decay_steps(self.state.step)
 
-    def _decay_steps(self) -> int:
-        """Steps of a decay that begins now and shall be ``decay`` of the whole run."""
+    def _decay_steps(self, start: int) -> int:
+        """Steps of a decay that begins at the step ``start`` and is ``decay`` of the whole run."""
         decay = self.config.decay
-        return max(1, round(self.state.step * decay / (1 - decay)))
+        return max(1, round(start * decay / (1 - decay)))
 
     # ---- checkpoints -----------------------------------------------------------------------------
 
@@ -155,26 +167,36 @@ class Run:
 
     def _resume(self, path: Path) -> None:
         """Go on where the checkpoint stands. Raises ``ValueError`` if it is not of this run."""
-        counters = read_counters(path)
+        counters = load_checkpoint(path, self.model, self.optimizer, self._accept)
+        self.state = TrainState.stored(path.name, counters["state"])
+        self.scaler.load_state_dict(counters["scaler"])
+
+    def _accept(self, counters: dict[str, Any]) -> None:
+        """Raise ``ValueError`` unless a checkpoint with these counters is one of this run."""
+        assert self.path is not None
+        file = self.path.name
         made_with = counters["fixed"]
-        # Older checkpoints do not keep the digest of their text.
-        made_with.setdefault("tokens", self.fixed["tokens"])
-        for name, asked in self.fixed.items():  # the first difference is the one that is named
+        # The first difference is the one that is named; a setting that one side lacks is None.
+        for name in self.fixed | made_with:
             made = made_with.get(name)
+            asked = self.fixed.get(name)
             if made != asked:
                 raise ValueError(
-                    f"{path.name} was made with {name} = {made!r}, "
+                    f"{file} was made with {name} = {made!r}, "
                     f"this run asks for {asked!r}: remove it, or train as it did"
                 )
 
-        self.state = TrainState.stored(path.name, counters["state"])
-        self._require_scale(path, counters["scaler"])
-        load_checkpoint(path, self.model, self.optimizer)
-        self.scaler.load_state_dict(counters["scaler"])
+        # The run ends where its settings say, unless a decay that began early has moved the end.
+        state = TrainState.stored(file, counters["state"])
+        end = self.config.steps
+        if state.decay_start is not None:
+            end = state.decay_start + self._decay_steps(state.decay_start)
+        require(state.steps == end, f"steps in {file}", f"{end}, where this run ends", state.steps)
+        self._require_scale(file, counters["scaler"])
 
-    def _require_scale(self, path: Path, stored: dict[str, Any]) -> None:
+    def _require_scale(self, file: str, stored: dict[str, Any]) -> None:
         """Raise ``ValueError`` unless ``stored`` is the loss scale of a run in this precision."""
-        name = f"the loss scale in {path.name}"
+        name = f"the loss scale in {file}"
         ours = self.scaler.state_dict()  # empty but for float16
         allowed = "that of a float16 run" if ours else "absent, as this run is not in float16"
         require(stored.keys() == ours.keys(), name, allowed, stored)
@@ -184,11 +206,19 @@ class Run:
     def save(self) -> None:
         """Store the checkpoint, if the run has one.
 
-        Raises ``FloatingPointError`` where the run has diverged: the state before stays.
+        Raises ``FloatingPointError`` where the run has diverged, ``OSError`` where the file cannot
+        be written and ``MemoryError`` where there is too little to do so: the state before stays.
         """
+        what = "of the weights" if self.path is None else self.path.name
+        advice = f"there is too little memory to save {what}: try a smaller batch_size"
+        with memory_advice(advice):
+            self._save()
+
+    def _save(self) -> None:
         self._require_finite()
         if self.path is None or self.processes.rank > 0:
             return
+        self.require_alone()
         self.state.loss_sum = float(self.loss_sum)
         counters = {
             "fixed": self.fixed,
@@ -202,8 +232,9 @@ class Run:
         losses = [float(self.loss_sum)]
         if self.state.history:
             losses.append(self.state.history[-1]["train_loss"])
-        weights = torch.stack([p.isfinite().all() for p in self.model.parameters()])
-        if all(map(math.isfinite, losses)) and weights.all():
+        # A sum is finite only if every summand is, and needs no memory, as looking at each would.
+        sums = torch.stack([p.detach().sum() for p in self.model.parameters()])  # (parameters,)
+        if all(map(math.isfinite, losses)) and sums.isfinite().all():
             return
 
         line = f"training diverged by step {self.state.step} with learning_rate = "
@@ -213,27 +244,45 @@ class Run:
         raise FloatingPointError(line)
 
 
-@contextlib.contextmanager
-def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C until the step is whole, so that what is saved is a state between two steps.
+def alone_with(
+    path: Path | None, processes: Processes
+) -> AbstractContextManager[Callable[[], None]]:
+    """A context in which no other run uses the checkpoint ``path``; the first process holds it.
 
-    Gives a function that says whether Ctrl-C was pressed. Pressed twice, it interrupts at once.
-    Only the main thread gets signals, so in any other the answer is always no.
+    Gives a function that raises ``OSError`` once that is no longer so. Raises ``OSError`` in one
+    line, so before the first step, for a path that another run uses or that cannot be written.
+    """
+    if path is None or processes.rank > 0:
+        return contextlib.nullcontext(lambda: None)
+    return locked(path)
+
+
+@contextlib.contextmanager
+def deferred_stop() -> Iterator[Callable[[], type[BaseException] | None]]:
+    """Hold Ctrl-C and SIGTERM until the step is whole: what is saved is a state between two steps.
+
+    SIGTERM is how a machine that is shut down, or a queue whose time is up, asks a process to end.
+    Gives a function that says whether one of them came, by the exception that shall end the run:
+    ``KeyboardInterrupt`` for Ctrl-C, ``SystemExit`` for SIGTERM, otherwise None. The second one
+    ends it at once. Only the main thread gets signals, so in any other the answer is always None.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: None
         return
 
-    asked = False
+    asked: type[BaseException] | None = None
 
-    def note(*_: Any) -> None:
+    def note(number: int, _: Any) -> None:
         nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
+        end = SystemExit if number == signal.SIGTERM else KeyboardInterrupt
+        if asked is not None:
+            raise end("stopped at once: what came after the last checkpoint is lost")
+        asked = end
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            # None stands for a handler that was not set from Python, and cannot be set from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
