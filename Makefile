@@ -34,7 +34,7 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: quick shuffled format notebooks lab serve set-repository clean install-cpu named-python
+.PHONY: quick seeds shuffled format notebooks lab serve set-repository clean install-cpu named-python
 
 book: $(VENV)/.book
 	@$(BIN)/python -m utils.book.build --quiet
@@ -95,6 +95,15 @@ shuffled: $(VENV)/.all
 
 notebooks: $(VENV)/.all
 	$(QUIET_CPU) $(BIN)/python -m utils.book.notebooks refresh $(NOTEBOOKS)
+
+# How often each conclusion holds with other seeds. SHARD=1/3 is a third of the runs.
+K ?= 5
+SHARD ?= 1/1
+override K := $(value K)
+override SHARD := $(value SHARD)
+export K SHARD
+seeds: $(VENV)/.all
+	$(QUIET_CPU) $(BIN)/python -m utils.book.seeds --k="$$K" --shard="$$SHARD"
 
 format: $(VENV)/.all
 	$(BIN)/ruff format .

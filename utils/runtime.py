@@ -98,6 +98,17 @@ def at_scale(*, cpu: T, colab: T | None = None, full: T | None = None) -> T:
     return {"cpu": cpu, "colab": colab, "full": full}[scale()]
 
 
+def seed_offset() -> int:
+    """By how much every seed of this run is moved: ``COURSE_SEED_OFFSET``, else 0.
+
+    Raises ``ValueError`` for what is no whole number from 0 to 2⁶².
+    """
+    text = os.environ.get("COURSE_SEED_OFFSET") or "0"
+    is_whole = text.isascii() and text.isdecimal() and len(text) < 20
+    require(is_whole, "COURSE_SEED_OFFSET", "a whole number of at least 0", text)
+    return integer("COURSE_SEED_OFFSET", int(text), 0, 2**62)
+
+
 # Two declarations for the type checker, which kind returns which generator, and then the function.
 @overload
 def generator(seed: int | Sequence[int], kind: Literal["numpy"] = ...) -> np.random.Generator: ...
@@ -117,6 +128,9 @@ def generator(
     - "global" is ``torch.manual_seed(seed)``: it seeds the generator from which ``torch.nn`` draws
       initial weights and dropout, and returns it.
 
+    ``COURSE_SEED_OFFSET`` is added to every seed, or to the first number of a sequence, so that a
+    whole notebook can be run again with other chance: `utils.book.seeds` does so.
+
     Raises ``ValueError`` for a seed that is not a whole number of at least 0, or an unknown kind.
 
     >>> int(generator(0).integers(10))
@@ -125,17 +139,20 @@ def generator(
     5
     """
     choice("kind", kind, KINDS)
+    offset = seed_offset()
     if kind == "numpy":
         import numpy as np
 
         if isinstance(seed, Sequence) and not isinstance(seed, str):
-            return np.random.default_rng([integer("seed", part, 0) for part in seed])
-        return np.random.default_rng(integer("seed", seed, 0))
+            parts = [integer("seed", part, 0) for part in seed]
+            first = [part + offset for part in parts[:1]]
+            return np.random.default_rng(first + parts[1:])
+        return np.random.default_rng(integer("seed", seed, 0) + offset)
 
     import torch
 
-    largest = 2**63 - 1  # the largest seed that torch.manual_seed takes
-    seed = integer("seed", seed, 0, largest)
+    largest = 2**63 - 1 - offset  # the largest seed that torch.manual_seed takes
+    seed = integer("seed", seed, 0, largest) + offset
     if kind == "global":
         return torch.manual_seed(seed)
     return torch.Generator(device).manual_seed(seed)
