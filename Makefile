@@ -82,7 +82,7 @@ site: $(VENV)/.all
 
 # ---- working on the course -------------------------------------------------------------------
 
-# Less than two minutes on two cores: no slow test, no browser, no notebook.
+# About two minutes on two quiet cores: no slow test, no browser, no notebook.
 quick: $(VENV)/.all
 	$(PYTEST) $(UNIT) -m "not slow and not browser"
 

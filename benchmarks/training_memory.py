@@ -1,6 +1,6 @@
 """Measure the memory that training takes, saving included, beside what can be predicted.
 
-    python -m benchmarks.training_memory              # Linux, one core, about two minutes
+    python -m benchmarks.training_memory              # Linux, one core, about five minutes
     python -m benchmarks.training_memory --batch-size 1 --context-length 64
 
 Each model is trained for a few steps in a process of its own, without checkpoints and with one

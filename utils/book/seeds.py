@@ -4,7 +4,8 @@
 default) K times at the cpu scale. Every seed is moved by 1000, 2000 and so on, and a claim that
 fails is counted instead of ending the run. Each finished run lies in ``_build/seeds/``, so that a
 command that was stopped goes on where it was; several machines can take a shard each and share that
-folder's files. Once all runs are there, ``records/seeds.json`` tells how many of K hold.
+folder's files. Once all runs of the notebooks that were named are there, ``records/seeds.json``
+tells in how many of K each claim holds.
 """
 
 from __future__ import annotations

@@ -209,8 +209,8 @@ class Run:
         Raises ``FloatingPointError`` where the run has diverged, ``OSError`` where the file cannot
         be written and ``MemoryError`` where there is too little to do so: the state before stays.
         """
-        what = "of the weights" if self.path is None else self.path.name
-        advice = f"there is too little memory to save {what}: try a smaller batch_size"
+        task = "check the weights" if self.path is None else f"save {self.path.name}"
+        advice = f"there is too little memory to {task}: try a smaller batch_size"
         with memory_advice(advice):
             self._save()
 
