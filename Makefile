@@ -34,7 +34,7 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: quick seeds shuffled format notebooks lab serve set-repository clean install-cpu named-python
+.PHONY: quick seeds colab-scale shuffled format notebooks lab serve set-repository clean install-cpu named-python
 
 book: $(VENV)/.book
 	@$(BIN)/python -m utils.book.build --quiet
@@ -73,7 +73,7 @@ hygiene: $(VENV)/.all
 # Every notebook again, its outputs against the stored ones; then the numbers the pages paste.
 nbval: $(VENV)/.all
 	@mkdir -p _build && rm -f _build/glue.jsonl
-	COURSE_GLUE_LOG="$(CURDIR)/_build/glue.jsonl" $(PYTEST) --nbval notebooks -n 2 --dist loadfile --durations 5
+	COURSE_GLUE_LOG="$(CURDIR)/_build/glue.jsonl" $(PYTEST) --nbval --nbval-sanitize-with notebooks/nbval.cfg notebooks -n 2 --dist loadfile --durations 5
 	COURSE_GLUE_LOG="$(CURDIR)/_build/glue.jsonl" $(PYTEST) tests/notebooks
 
 site: $(VENV)/.all
@@ -104,6 +104,10 @@ override SHARD := $(value SHARD)
 export K SHARD
 seeds: $(VENV)/.all
 	$(QUIET_CPU) $(BIN)/python -m utils.book.seeds --k="$$K" --shard="$$SHARD"
+
+# Every notebook at the scale that Colab runs; without a GPU its sections that use one are reduced.
+colab-scale: $(VENV)/.all
+	COURSE_QUIET=1 $(BIN)/python -m utils.book.scales --scale colab --shard="$$SHARD"
 
 format: $(VENV)/.all
 	$(BIN)/ruff format .

@@ -1,10 +1,12 @@
 """``check`` holds or raises with the measured value; ``glue`` stores what the pages paste."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from nbval.plugin import get_sanitize_patterns
 
 from utils import checks
 from utils.checks import (
@@ -13,22 +15,103 @@ from utils.checks import (
     check_at_least,
     check_at_most,
     check_between,
+    check_identity,
     check_true,
     glue,
 )
+from utils.runtime import repo_root
 
 
-def test_a_claim_that_holds_prints_one_line_without_measured_digits(capsys):
+def test_a_claim_that_holds_prints_one_line_with_what_was_measured(capsys):
     check("ratio", 1.02, 1, rtol=0.05)
-    check_at_least("peak over valley", torch.tensor([1.31, 1.4]), 1.25)
+    check("words", [1.5, 2.0], [1.5, 2.25], atol=0.5, if_false=[1, 3])
+    check_at_least("peak over valley", torch.tensor([1.31, 1.4]), 1.25, if_false=1)
     check_at_most("error", 0.2, 0.3)
     check_between("share", np.array([0.1, 0.2]), 0, 1)
     assert capsys.readouterr().out == (
-        "✓ ratio: = 1, within a relative 0.05\n"
-        "✓ peak over valley: ≥ 1.25\n"
-        "✓ error: ≤ 0.3\n"
-        "✓ share: between 0 and 1\n"
+        "✓ ratio: = 1, within a relative 0.05 (measured 1.02)\n"
+        "✓ words: = the 2 expected values, within 0.5 (measured off by at most 0.25; "
+        "if false: 1 to 3)\n"
+        "✓ peak over valley: ≥ 1.25 (measured 1.31 to 1.4; if false: 1)\n"
+        "✓ error: ≤ 0.3 (measured 0.2)\n"
+        "✓ share: between 0 and 1 (measured 0.1 to 0.2)\n"
     )
+
+
+def test_nbval_compares_the_line_without_what_was_measured(capsys):
+    file = repo_root() / "notebooks" / "nbval.cfg"
+    [(regex, replacement)] = get_sanitize_patterns(file.read_text(encoding="utf-8"))
+
+    lines = []
+    for measured in (1.31, -2e-15, 124_439_808.0, [2.0, 3.5]):
+        check_between("x (of y)", measured, -1e9, 1e9, if_false=np.nan)
+        lines.append(re.sub(regex, replacement, capsys.readouterr().out))
+    assert set(lines) == {"✓ x (of y): between -1e+09 and 1e+09 (measured)\n"}
+
+
+# Each with the value that would be measured if the claim were false.
+FALSE_CASES = [
+    lambda value: check("x", 1, 1, atol=0.1, if_false=value),
+    lambda value: check_at_least("x", 1, 0.9, if_false=value),
+    lambda value: check_at_most("x", 1, 1.1, if_false=value),
+    lambda value: check_between("x", 1, 0.9, 1.1, if_false=value),
+]
+
+
+@pytest.mark.parametrize("claim", FALSE_CASES)
+def test_a_check_that_its_false_case_passes_raises(claim, capsys):
+    with pytest.raises(ClaimError, match="^x: .* cannot fail: 1 passes$"):
+        claim(1.0)
+    # Of several values, each must be refused: the worst control decides.
+    with pytest.raises(ClaimError, match="cannot fail"):
+        claim([1.0, np.nan])
+    assert capsys.readouterr().out == ""
+    claim(np.nan)
+    assert "; if false: nan)" in capsys.readouterr().out
+
+
+def test_an_array_is_refused_as_a_whole(capsys):
+    check("x", [1, 2, 3], [1, 2, 3], if_false=[1, 2, 4])
+    with pytest.raises(ClaimError, match="cannot fail"):
+        check("x", [1, 2, 3], [1, 2, 3], atol=1, if_false=[1, 2, 4])
+    with pytest.raises(ValueError, match="if_false of 'x' must be one number or of shape"):
+        check("x", [1, 2, 3], [1, 2, 3], if_false=[1, 2])
+
+
+def test_a_condition_names_the_case_in_which_it_is_false(capsys):
+    check_true("x", [True, True], if_false=[True, False])
+    assert capsys.readouterr().out == "✓ x\n"
+    with pytest.raises(ClaimError, match="^x cannot fail: the case in which it is false passes$"):
+        check_true("x", True, if_false=True)
+
+
+def test_an_identity_is_labelled_and_broken_by_one_input(capsys):
+    check_identity("x", 2.0, 2, broken=2.5)
+    check_identity("y", [1, 2], [1, 2], broken=[1, 3])
+    check_identity("z", [1, 2], [1, 2], broken=[1, 2, 3])
+    assert capsys.readouterr().out == (
+        "✓ x: = 2, an identity (measured 2; broken: 2.5)\n"
+        "✓ y: = the 2 expected values, an identity (measured off by at most 0)\n"
+        "✓ z: = the 2 expected values, an identity (measured off by at most 0)\n"
+    )
+    with pytest.raises(ClaimError, match="^x: = 2, an identity cannot fail: the broken"):
+        check_identity("x", 2.0, 2, broken=2.0)
+    with pytest.raises(ClaimError, match="^x: claimed = 2, an identity, measured"):
+        check_identity("x", 2.1, 2, broken=2.5)
+
+
+def test_the_log_tells_the_kind_of_each_claim(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_CHECK_LOG", str(tmp_path / "log"))
+    check("a", 1, 1)
+    check_at_most("b", 1, 2, if_false=3)
+    check_identity("c", 1, 1, broken=2)
+    check_at_most("d", 3, 2, if_false=3)  # fails, is told and counted, and the notebook goes on
+    lines = (tmp_path / "log").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    kinds = ["plain", "with false case", "identity", "with false case"]
+    assert [claim["kind"] for claim in told] == kinds
+    assert [claim["failure"] is None for claim in told] == [True, True, True, False]
+    assert "✗ d: claimed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

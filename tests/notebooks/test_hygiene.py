@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from utils.book.conclusions import counts, without_false_case
 from utils.book.notebooks import SETUP_TAG, all_notebooks, setup_source
 from utils.runtime import repo_root
 
@@ -148,6 +149,19 @@ def test_conclusions_are_stated_and_compared_strictly(path):
     assert stating, "a notebook states what it found with check(...)"
     ignored = [c["id"] for c in stating if "nbval-ignore-output" in c["metadata"].get("tags", [])]
     assert ignored == [], "check lines are the same everywhere: leave them to strict comparison"
+
+
+@per_notebook
+def test_every_bound_names_the_value_that_would_refute_it(path):
+    """The check itself then makes sure, whenever it runs, that this value is refused."""
+    assert without_false_case(path) == []
+
+
+def test_causes_are_removed_somewhere_in_every_chapter():
+    of_chapter: dict[str, int] = {}
+    for path in NOTEBOOKS:
+        of_chapter[path.parent.name] = of_chapter.get(path.parent.name, 0) + counts(path).controls
+    assert [chapter for chapter, n_controls in of_chapter.items() if n_controls == 0] == []
 
 
 @per_notebook

@@ -38,6 +38,8 @@ def run(notebook: Path, **environment: str) -> subprocess.CompletedProcess:
         "-p",
         "no:cacheprovider",
         "--nbval",
+        "--nbval-sanitize-with",
+        "notebooks/nbval.cfg",
         str(notebook),
         "-x",
     ]
@@ -69,6 +71,17 @@ def test_a_changed_stored_line_is_noticed(mutants):
     result = run(mutate(mutants, change))
     assert result.returncode == 1, result.stdout
     assert CLAIM.upper() in result.stdout
+
+
+def test_other_digits_behind_a_conclusion_are_no_difference(mutants):
+    def change(cells):
+        output = claiming(cells)["outputs"][0]
+        text = "".join(output["text"])
+        assert "(measured " in text
+        output["text"] = text.replace("(measured ", "(measured 1234.5; not ")
+
+    result = run(mutate(mutants, change))
+    assert result.returncode == 0, result.stdout
 
 
 def test_a_reversed_conclusion_is_noticed(mutants):
