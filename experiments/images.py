@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.data.labelled import Split
-from utils.runtime import device
+from utils.runtime import device, generator
 from utils.validate import require
 
 EVALUATION_BATCH = 2000  # images at a time where no gradient is kept
@@ -35,6 +35,27 @@ class Images:
         self.x_test = (_on_device(split.x_test) / 255 - mean) / deviation
         self.y_train = torch.as_tensor(split.y_train, device=device())  # (n,)
         self.y_test = torch.as_tensor(split.y_test, device=device())
+
+
+def random_images(n_train: int, n_test: int) -> Images:
+    """Random pixels with random labels, to rehearse an experiment where the real images are not.
+
+    >>> random_images(3, 2).x_train.shape
+    torch.Size([3, 3, 32, 32])
+    """
+    rng = generator(0)
+    n = n_train + n_test
+    pixels = rng.integers(0, 256, (n, 3, 32, 32)).astype(np.uint8)
+    labels = rng.integers(0, 10, n)
+    split = Split(
+        x_train=pixels[:n_train],
+        y_train=labels[:n_train],
+        x_test=pixels[n_train:],
+        y_test=labels[n_train:],
+        flipped=np.zeros(n_train, dtype=bool),
+        source={"name": "random pixels"},
+    )
+    return Images(split)
 
 
 def batches(n: int, batch_size: int, shuffle: torch.Generator) -> tuple[Tensor, ...]:

@@ -177,11 +177,7 @@ def descend(
             losses.append(_six_digits(value))
             sharpnesses.append(_six_digits(found))
 
-        # One step downhill, of all weights at once.
-        gradient = torch.autograd.grad(value.sum(), parameters)
-        with torch.no_grad():
-            for p, g in zip(parameters, gradient, strict=True):
-                p -= lr * g
+        step_downhill(parameters, value, lr)
 
     # In forward passes: a gradient takes 3; a product differentiates that once more, about 4.
     passes = 3.0 * step + 4.0 * n_products
@@ -193,6 +189,21 @@ def descend(
         "finished": end != "time",
         "flops": passes * len(images.y_train) * forward_flops(settings.width),
     }
+
+
+def step_downhill(parameters: Parameters, value: Tensor, lr: float) -> None:
+    """One step of gradient descent on ``value`` (1,), the loss at ``parameters``, all at once."""
+    gradient = torch.autograd.grad(value.sum(), parameters)
+    with torch.no_grad():
+        for p, g in zip(parameters, gradient, strict=True):
+            p -= lr * g
+
+
+def step_on_batch(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    """One step on the cross-entropy of images x (batch, 3, 32, 32) with labels y (batch,)."""
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(net(x), y).backward()
+    optimizer.step()
 
 
 def memorize(
@@ -227,9 +238,7 @@ def memorize(
     step = 0
     for epoch in range(1, settings.epochs + 1):
         for indices in batches(len(y), batch_size, shuffle):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(net(x[indices]), y[indices]).backward()
-            optimizer.step()
+            step_on_batch(net, optimizer, x[indices], y[indices])
             step += 1
             if time.monotonic() > deadline:
                 end = "time"
@@ -280,11 +289,11 @@ def plan(settings: Settings, archive: Path | None = None) -> Plan:
     runs = []
     for seed in settings.seeds:
         for lr in settings.step_sizes:
-            make = partial(_without_tf32, descend, images, settings, lr, seed)
+            make = partial(without_tf32, descend, images, settings, lr, seed)
             runs.append(Run({"lr": lr, "seed": seed}, make, "descents"))
     for seed in settings.seeds:
         for noise in settings.label_noises:
-            make = partial(_without_tf32, memorize, images, settings, noise, seed)
+            make = partial(without_tf32, memorize, images, settings, noise, seed)
             runs.append(Run({"label_noise": noise, "seed": seed}, make, "memorizations"))
     return Plan(
         runs,
@@ -296,7 +305,7 @@ def plan(settings: Settings, archive: Path | None = None) -> Plan:
     )
 
 
-def _without_tf32(experiment: Any, *arguments: Any) -> dict[str, Any]:
+def without_tf32(experiment: Any, *arguments: Any) -> dict[str, Any]:
     """Call ``experiment`` with convolutions in full float32 on a GPU."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         return experiment(*arguments)
