@@ -1,4 +1,4 @@
-"""utils.sampling.measures: shares of real words and of repeated n-grams, by hand."""
+"""utils.sampling.measures: shares of real words, of repeated and of shared n-grams, by hand."""
 
 from __future__ import annotations
 
@@ -32,3 +32,26 @@ def test_repeated_ngrams():
     assert measures.repeated_ngram_rate([[1, 2, 1, 2, 1]], n=2) == 0.5
     with pytest.raises(ValueError, match="some with at least n = 4 tokens, got 0"):
         measures.repeated_ngram_rate([[1, 2]])
+
+
+def test_shared_ngrams_are_counted_between_sequences():
+    same = [[1, 2, 3], [1, 2, 3], [1, 2, 3]]
+    assert measures.shared_ngram_rate(same) == 1
+    assert measures.shared_ngram_rate([[1, 2, 3], [3, 2, 1]]) == 0
+    assert measures.shared_ngram_rate([[1, 2, 3], [3, 2, 1]], n=1) == 1
+    # The first has one pair, which the second has too; the second has two.
+    assert measures.shared_ngram_rate([[1, 2], [1, 2, 3]]) == (1 + 1 / 2) / 2
+
+
+def test_a_loop_shares_no_more_than_it_would_without_its_repetition():
+    looping, once = [1, 2, 1, 2, 1, 2], [1, 2, 1]
+    other = [5, 1, 2, 6]
+    rate = measures.shared_ngram_rate([looping, other])
+    assert rate == measures.shared_ngram_rate([once, other])
+
+
+def test_shared_ngrams_need_two_sequences_that_are_long_enough():
+    with pytest.raises(ValueError, match="sequences must be at least two, each of at least n = 2"):
+        measures.shared_ngram_rate([[1, 2, 3]])
+    with pytest.raises(ValueError, match="sequences must be at least two, each of at least n = 4"):
+        measures.shared_ngram_rate([[1, 2, 3], [1, 2, 3, 4]], n=4)

@@ -33,6 +33,11 @@ __getattr__, __dir__, __all__ = exports(
         "generation": ["Generation", "Piece", "generate", "stream"],
         "stops": ["StopScanner"],
         "passages": ["held_out_ids"],
-        "measures": ["listed_word_rate", "real_word_rate", "repeated_ngram_rate"],
+        "measures": [
+            "listed_word_rate",
+            "real_word_rate",
+            "repeated_ngram_rate",
+            "shared_ngram_rate",
+        ],
     },
 )

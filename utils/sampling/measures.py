@@ -1,4 +1,4 @@
-"""Two simple looks at a written text: are its words real, and does it repeat itself?
+"""Simple looks at written texts: real words, repetition within one, and what several share.
 
 There are two rules for real words. `real_word_rate` asks for words that a given corpus holds;
 `listed_word_rate` needs no corpus at hand, as it looks words up in a stored list.
@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import permutations
 
 from utils import records
 from utils.validate import integer, require
@@ -95,3 +96,25 @@ def repeated_ngram_rate(sequences: Iterable[Sequence[int]], n: int = 4) -> float
         n_repeated += len(grams) - len(set(grams))
     require(n_grams > 0, "sequences", f"some with at least n = {n} tokens", n_grams)
     return n_repeated / n_grams
+
+
+def shared_ngram_rate(sequences: Iterable[Sequence[int]], n: int = 2) -> float:
+    """The share of a sequence's different n-grams that another one has too, over ordered pairs.
+
+    Of several samples of one prompt it measures how little they differ *from each other*: 1 if all
+    hold the same n-grams, 0 if no two have one in common. Repetition within a sequence has no part
+    in it.
+
+    Raises ``ValueError`` unless ``n`` is a whole number of at least 1 and there are at least two
+    sequences, each of at least n tokens.
+
+    >>> shared_ngram_rate([[1, 2, 3], [1, 2, 4]])  # of two pairs each, (1, 2) in both
+    0.5
+    """
+    integer("n", n, 1)
+    grams = [{tuple(s[i : i + n]) for i in range(len(s) - n + 1)} for s in sequences]
+    usable = len(grams) >= 2 and all(grams)
+    allowed = f"at least two, each of at least n = {n} tokens"
+    require(usable, "sequences", allowed, [len(each) for each in grams])
+    rates = [len(one & other) / len(one) for one, other in permutations(grams, 2)]
+    return sum(rates) / len(rates)
