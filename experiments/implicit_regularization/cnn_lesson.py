@@ -1,15 +1,13 @@
 """The two experiments of `cnn_dynamics`, as large as the machine at hand allows, for the notebooks.
 
-With CUDA and the images the networks are really trained. Otherwise three steps of a narrow one on
-random pixels show that the loop runs, which is no measurement of anything.
+Without CUDA or the images it is only rehearsed: see `experiments.image_lesson`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from experiments.images import Images, random_images
+from experiments.image_lesson import ImageLesson
 from experiments.implicit_regularization.cnn_dynamics import (
     FIRST_ITERATIONS,
     ITERATIONS,
@@ -19,8 +17,6 @@ from experiments.implicit_regularization.cnn_dynamics import (
     memorize,
     without_tf32,
 )
-from utils.data.images import cifar10
-from utils.runtime import device
 
 # About 3 minutes of a T4 each, and 4 GB at most, by arithmetic: see `estimated_minutes`.
 EDGE_COLAB = Settings(step_sizes=(0.03, 0.06), descent_steps=3000, n_train=2000, n_test=2000)
@@ -39,17 +35,8 @@ REHEARSAL = Settings(
 )
 
 
-@dataclass(frozen=True)
-class Lesson:
-    """Images on the device and the settings that go with them.
-
-    is_real: whether the networks are trained on CIFAR-10 on a GPU. told: what was or was not made.
-    """
-
-    settings: Settings
-    images: Images
-    is_real: bool
-    told: str
+class Lesson(ImageLesson[Settings]):
+    """Images, and the two experiments on them."""
 
     def descend(self, lr: float, deadline: float, seed: int = 0) -> dict[str, Any]:
         """Full-batch descent, as in `cnn_dynamics.descend`, with its step size and seed."""
@@ -65,27 +52,10 @@ class Lesson:
 def prepare(settings: Settings | None) -> Lesson:
     """The real runs of ``settings``; the rehearsal for None, without CUDA or without images.
 
-    Nothing is downloaded for a rehearsal.
+    >>> prepare(None).is_real
+    False
     """
-    if settings is None or device().type != "cuda":
-        return rehearsal("there is no GPU, or the scale is cpu")
-    try:
-        split = cifar10(settings.n_train, 0.0, 0, settings.n_test)
-    except OSError as error:  # no network, or no room for the file
-        return rehearsal(f"the images cannot be had: {error}")
-    told = f"{split.source['name']}: {len(split.y_train)} images"
-    return Lesson(settings, Images(split), True, told)
-
-
-def rehearsal(reason: str) -> Lesson:
-    """Random pixels and ``REHEARSAL``'s three steps.
-
-    >>> rehearsal("no GPU").told
-    'The real run was not made here: no GPU. Three steps on random pixels, and no result.'
-    """
-    steps = "Three steps on random pixels, and no result."
-    told = f"The real run was not made here: {reason}. {steps}"
-    return Lesson(REHEARSAL, random_images(16, 8), False, told)
+    return Lesson.prepare(settings, REHEARSAL)
 
 
 def estimated_minutes(
