@@ -1,7 +1,8 @@
 """A GPT of tens of millions of parameters on public-domain books, which a notebook trains on a GPU.
 
-The books, the tokenizer and the loop are the course model's own (`experiments.course_gpt.train`).
-Only the shape is larger, so the loss on the held-out books may be set beside that on its card.
+The books, the tokenizer and the loop are the course model's own (`experiments.course_gpt.train`)
+where its corpus is at hand. Only the shape is larger then, so the loss on the held-out books may be
+set beside that on its card. Without that corpus, `experiments.course_gpt.gutenberg` brings another.
 `train_on_books` makes the real run. `rehearse` takes three steps of a reduced model on synthetic
 tokens by the same loop, where there is no GPU or there are no books.
 """
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from experiments.course_gpt import gutenberg
 from experiments.course_gpt import train as training
 from utils.data.books import open_tokens
 from utils.models.budget import matmul_flops_per_token
@@ -101,24 +103,49 @@ class Result:
         return self.state.step * self.size.training.batch_size * self.size.gpt.context_length
 
 
-def find_corpus() -> Path | None:
-    """The course's corpus of books in the folder that ``COURSE_BOOKS`` names, else None."""
+@dataclass(frozen=True)
+class Corpus:
+    """Books to train on. path: None where there are none. told: which they are, or why none.
+
+    is_ours: whether it is the corpus of the course's own model, so that losses may be compared.
+    """
+
+    path: Path | None
+    told: str
+    is_ours: bool = False
+
+
+def find_corpus(*, fetch: bool) -> Corpus:
+    """The course's corpus in the folder that ``COURSE_BOOKS`` names, else other books.
+
+    fetch: whether those may be brought from the network into the course's cache, which takes some
+    100 MB. A machine that cannot reach it has no books.
+    """
     card = json.loads((repo_root() / "records/course_gpt/card.json").read_text(encoding="utf-8"))
     folder = os.environ.get("COURSE_BOOKS")
-    if not folder:
-        return None
-    path = Path(folder) / card["data"]["corpus"]
-    return path if path.is_file() else None
+    if folder:
+        path = Path(folder) / card["data"]["corpus"]
+        if path.is_file():
+            return Corpus(path, "the books of the course's own model", is_ours=True)
+        return Corpus(None, f"COURSE_BOOKS holds no {path.name}")
+    if not fetch:
+        return Corpus(None, "there is no GPU, or the scale is cpu")
+    try:
+        path = gutenberg.fetch(cache_dir() / "gutenberg.jsonl.gz")
+    except OSError as error:
+        return Corpus(None, str(error))
+    return Corpus(path, f"books of {gutenberg.DATASET}, others than the course's model read")
 
 
 def train_on_books(size: Size, corpus: Path, work: Path | None = None) -> Result:
     """Train ``size`` on the course model's half of ``corpus``, on the course's device.
 
-    work: where tokens and the checkpoint lie, by default in the course's cache. The same call goes
-    on where it was stopped. Raises what `experiments.course_gpt.train.prepare` and
-    `utils.training.loop.train` raise.
+    work: where tokens and the checkpoint lie, by default a folder of the course's cache that is
+    named after the corpus. The same call goes on where it was stopped.
+
+    Raises what `experiments.course_gpt.train.prepare` and `utils.training.loop.train` raise.
     """
-    work = work or cache_dir() / "larger_gpt"
+    work = work or cache_dir() / "larger_gpt" / corpus.name.partition(".")[0]
     work.mkdir(parents=True, exist_ok=True)
     training.prepare(corpus, work)
     tokens = open_tokens(training.tokens_file(work, BOOKS))

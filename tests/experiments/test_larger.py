@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from experiments.course_gpt import larger
+from experiments.course_gpt import gutenberg, larger
 from experiments.course_gpt import train as training
 from tests.devices import one_device
 from tests.toy_corpus import some_books, write_corpus
@@ -77,13 +78,36 @@ def test_bits_per_byte_are_those_of_a_model_that_bets_evenly():
     assert larger.held_out_bits(model, tokens, sizes) == pytest.approx(8 / 2)
 
 
-def test_the_corpus_is_found_where_the_variable_says(tmp_path, monkeypatch):
-    monkeypatch.delenv("COURSE_BOOKS", raising=False)
-    assert larger.find_corpus() is None
+def test_the_courses_corpus_is_found_where_the_variable_says(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_BOOKS", str(tmp_path))
-    assert larger.find_corpus() is None
+    missing = larger.find_corpus(fetch=True)
+    assert missing.path is None
+    assert missing.told == "COURSE_BOOKS holds no classic_books.jsonl.xz"
     file = write_corpus(tmp_path / "classic_books.jsonl.xz", some_books())
-    assert larger.find_corpus() == file
+    found = larger.find_corpus(fetch=False)
+    assert found.path == file
+    assert found.is_ours
+
+
+def test_other_books_are_fetched_only_where_that_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.delenv("COURSE_BOOKS", raising=False)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    monkeypatch.setattr(gutenberg, "fetch", lambda path: path)
+    none = larger.find_corpus(fetch=False)
+    assert none.path is None
+    assert none.told == "there is no GPU, or the scale is cpu"
+    other = larger.find_corpus(fetch=True)
+    assert other.path == tmp_path / "gutenberg.jsonl.gz"
+    assert not other.is_ours
+
+
+def test_books_that_cannot_be_fetched_are_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("COURSE_BOOKS", raising=False)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    missing = larger.find_corpus(fetch=True)
+    assert missing.path is None
+    assert missing.told == "the books need the library `datasets`: pip install datasets"
 
 
 @pytest.fixture
