@@ -7,9 +7,10 @@ The caption states the finding; it may hold markup, and `{numref}` may refer to 
 ```
 ````
 
-takes the ``image/png`` output of the cell whose id (or ``metadata.name``) is ``risk-curve`` and
-the alternative text that the same cell states in ``metadata.mystnb.image.alt``. The page thus
-shows the figure that the notebook's tests have seen, and the two cannot drift apart.
+takes the drawing (``image/svg+xml``) that is the output of the cell whose id (or
+``metadata.name``) is ``risk-curve``, and the alternative text that the same cell states in
+``metadata.mystnb.image.alt``. The page thus shows the figure that the notebook's tests have seen,
+and the two cannot drift apart.
 
 ``{record}`double_descent/cnn_width.json::path.to.value:.2f` `` writes one value of a file under
 ``records/``: keys and list positions joined by dots, then an optional Python format.
@@ -20,7 +21,6 @@ Anything missing stops the build with one line that says what was looked for, an
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.errors import SphinxError
@@ -37,6 +36,8 @@ from sphinx.util.docutils import SphinxRole
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
 from utils.files import write_whole
+
+DRAWING = "image/svg+xml"
 
 
 class NotebookContentError(SphinxError):
@@ -67,18 +68,18 @@ def find_cell(notebook: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _images(cell: dict[str, Any]) -> list[dict[str, Any]]:
-    """The outputs of ``cell`` that are PNGs."""
-    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    """The outputs of ``cell`` that are drawings."""
+    return [output for output in cell.get("outputs", []) if DRAWING in output.get("data", {})]
 
 
-def figure_of(cell: dict[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
-    """Return the cell's only PNG, its alternative text and the output's own image metadata.
+def figure_of(cell: dict[str, Any]) -> tuple[str, str]:
+    """Return the cell's only drawing, as SVG, and its alternative text.
 
-    Raises ``NotebookContentError`` if the cell holds no PNG, or several, or no usable text.
+    Raises ``NotebookContentError`` if the cell holds no drawing, or several, or no usable text.
     """
     images = _images(cell)
     if len(images) != 1:
-        raise NotebookContentError(f"the cell has {len(images)} image/png outputs, one is needed")
+        raise NotebookContentError(f"the cell has {len(images)} {DRAWING} outputs, one is needed")
     [image] = images
 
     alt = cell.get("metadata", {}).get("mystnb", {}).get("image", {}).get("alt", "")
@@ -86,10 +87,8 @@ def figure_of(cell: dict[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
         raise NotebookContentError(
             f"the cell's metadata.mystnb.image.alt is not a description: {alt!r}"
         )
-    data = image["data"]["image/png"]
-    text = "".join(data) if isinstance(data, list) else data
-    metadata = image.get("metadata", {}).get("image/png", {})
-    return base64.b64decode(text), alt.strip(), metadata
+    data = image["data"][DRAWING]
+    return "".join(data) if isinstance(data, list) else data, alt.strip()
 
 
 def _is_description(alt: Any) -> bool:
@@ -115,22 +114,19 @@ class NotebookFigure(Figure):
         env = self.state.document.settings.env
         target = self.arguments[0]
         try:
-            png, alt, metadata = self._stored_figure(target)
+            svg, alt = self._stored_figure(target)
         except NotebookContentError as error:
             where = f"{env.doc2path(env.docname)}:{self.lineno}"
             raise NotebookContentError(f"{where}: notebook-figure {target}: {error}") from None
 
         file = self._file(target)
-        _write_if_changed(file, png)
+        _write_if_changed(file, svg.encode())
         page_folder = Path(env.doc2path(env.docname)).parent
         self.arguments[0] = Path(os.path.relpath(file, page_folder)).as_posix()
         self.options["alt"] = alt
-        if "width" in metadata:  # a retina figure states the width that it was drawn for
-            width = directives.length_or_percentage_or_unitless(str(metadata["width"]))
-            self.options.setdefault("width", width)
         return super().run()
 
-    def _stored_figure(self, target: str) -> tuple[bytes, str, dict[str, Any]]:
+    def _stored_figure(self, target: str) -> tuple[str, str]:
         """What `figure_of` says of the cell that ``target`` names."""
         env = self.state.document.settings.env
         notebook, _, cell = target.partition("::")
@@ -153,7 +149,7 @@ class NotebookFigure(Figure):
         chapter_and_notebook = Path(relative).with_suffix("").parts[-2:]
         name = "-".join([*chapter_and_notebook, re.sub(r"[^\w.-]", "_", cell)])
         folder = Path(env.app.doctreedir).parent / "notebook_figures"
-        return folder / f"{name}.png"
+        return folder / f"{name}.svg"
 
 
 def _read_json(path: Path) -> Any:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 from notebook_content import NotebookContentError, figure_of, find_cell, record_value
-from PIL import Image
 
 from tests.small_book import BuildError, build, code_cell, notebook
 
-
-def png(width: int = 3) -> str:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, 2), "teal").save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="3pt" height="2pt"></svg>'
 
 
 def cell(
@@ -26,7 +19,7 @@ def cell(
 ) -> dict:
     if alt is not None:
         metadata["mystnb"] = {"image": {"alt": alt}}
-    return code_cell(cell_id, *[{"image/png": png()}] * images, metadata=metadata)
+    return code_cell(cell_id, *[{"image/svg+xml": SVG}] * images, metadata=metadata)
 
 
 def test_find_cell_by_id_and_by_name() -> None:
@@ -55,7 +48,7 @@ def test_figure_needs_a_description(alt) -> None:
 
 @pytest.mark.parametrize("images", [0, 2])
 def test_figure_needs_exactly_one_image(images) -> None:
-    with pytest.raises(NotebookContentError, match=f"{images} image/png outputs"):
+    with pytest.raises(NotebookContentError, match=f"{images} image/svg.xml outputs"):
         figure_of(cell("x", images=images))
 
 
@@ -130,8 +123,8 @@ def test_page_shows_the_stored_figure(tmp_path) -> None:
     assert "the risk is 3.14" in html
     source = re.search(r'src="([^"]+)"', figure).group(1)
     stored = tmp_path / "_build" / "html" / "book" / source
-    assert stored.read_bytes() == base64.b64decode(png())
-    assert stored.name == "dd-01_x-peak.png"
+    assert stored.read_text() == SVG
+    assert stored.name == "dd-01_x-peak.svg"
 
 
 @pytest.mark.parametrize(

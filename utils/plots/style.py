@@ -1,8 +1,9 @@
 """The course's figure style: one palette, one size of text, bands for seeds, plain tick labels.
 
-Figures are saved on an opaque white ground, so that they read the same on a light and on a dark
-page. Colours are Okabe and Ito's (2008) colour-blind-safe set, always paired with a second cue
-(marker, line style or a label) where two curves cross. Alt text and captions are cell metadata,
+Figures stand on a white ground, which the book's dark theme replaces (`book/_ext/figures.py`).
+Colours are Okabe and Ito's (2008) colour-blind-safe set, four of them darkened until each has a
+contrast of 3 or more on white, and always paired with a second cue (marker, line style or a label)
+where two curves cross. Alt text and captions are cell metadata,
 not arguments: a notebook states them where the page builder looks for them.
 """
 
@@ -19,15 +20,16 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from utils.plots.vector import show_vectors
 from utils.validate import choice, require
 
 COLORS = {
     "blue": "#0072B2",
     "orange": "#D55E00",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "yellow": "#E69F00",
+    "green": "#00875F",
+    "purple": "#B8548B",
+    "sky": "#2E8BC0",
+    "yellow": "#A87000",
     "black": "#000000",
     "grey": "#767676",
 }
@@ -43,7 +45,8 @@ PANEL_HEIGHT = 4.0
 
 
 def use_course_style() -> None:
-    """Set matplotlib's defaults for every figure that follows."""
+    """Set matplotlib's defaults for every figure that follows, and show figures as drawings."""
+    show_vectors()
     plt.rcParams.update(
         {
             "figure.figsize": (PANEL_WIDTH, PANEL_HEIGHT),
