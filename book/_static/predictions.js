@@ -126,7 +126,9 @@ function enhance(prediction) {
     }
     controls.append(check);
   }
-  const label = inputs.length ? "Show the answer without a guess" : "I have my guess: show what happened";
+  const label = inputs.length
+    ? "Show the answer without a guess"
+    : "I have my guess: show what happened";
   const skip = element("button", inputs.length ? "plain" : "", label);
   skip.type = "button";
   skip.addEventListener("click", () => guessed(0));
@@ -142,7 +144,9 @@ function openAround(target) {
   for (let at = target; at; at = at.parentElement) {
     const hidden = at.matches?.(".prediction-rest, .prediction-answer");
     if (!hidden) continue;
-    const prediction = at.matches(".prediction-answer") ? at.parentElement : at.previousElementSibling;
+    const prediction = at.matches(".prediction-answer")
+      ? at.parentElement
+      : at.previousElementSibling;
     if (prediction?.matches(".prediction")) open(prediction, 0);
   }
 }
@@ -193,7 +197,7 @@ const predictions = [...document.querySelectorAll(".prediction")];
 for (const prediction of predictions) enhance(prediction);
 if (predictions.length) {
   addBar(predictions);
-  if (memory.get(SHOW_ALL) === "1") for (const prediction of predictions) open(prediction, 0);
+  if (memory.get(SHOW_ALL) === "1") { for (const prediction of predictions) open(prediction, 0); }
   followHash();
   addEventListener("hashchange", followHash);
 }
