@@ -13,8 +13,11 @@ is mystmd's directive: the argument names an AFM module, the body is its initial
 
 - ``:name:``, the id on the page and in addresses, by default the widget's name;
 - ``:record:``, a file under ``records/`` whose data join the state;
-- ``:live:``, a model under ``records/``, whose weights are written beside the pages as a script;
-  the state then holds its address and size as ``live``.
+- ``:live:``, a model under ``records/``, whose weights are written beside the pages as scripts;
+  the state then holds their address and sizes as ``live``.
+
+The state may hold ``steps``, a list of ``{"text": "…", "settings": {…}}``: numbered links in the
+explorer itself, each to its settings; what a step leaves out is as the explorer starts.
 
 A widget in a notebook's stored output is the same ``<div data-afm="NAME">``
 (``utils.widgets.shared.static``), so the last step works on the finished page: it looks for such
@@ -39,9 +42,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
-from utils.widgets.sampling_explorer.live_weights import write_script
+from utils.widgets.sampling_explorer.live_weights import write_scripts
 from utils.widgets.shared.bundle import bundle, sources
-from utils.widgets.shared.static import mount_html
+from utils.widgets.shared.static import IN_A_NOTEBOOK, ON_A_PAGE, mount_html
 
 HOST = Path(__file__).with_name("afm_host.js")
 WIDGETS = Path("utils/widgets")  # where a widget that a notebook's output names lives
@@ -120,6 +123,9 @@ class AnyWidget(SphinxDirective):
             raise self._error(f"the body is not JSON ({error})") from None
         if not isinstance(state, dict):
             raise self._error("the body must be a JSON object")
+        for number, step in enumerate(state.get("steps", []), start=1):
+            if not is_step(step):
+                raise self._error(f'step {number} must be {{"text": "…", "settings": {{…}}}}')
         return state
 
     def _error(self, message: str) -> WidgetError:
@@ -127,18 +133,27 @@ class AnyWidget(SphinxDirective):
         return WidgetError(f"{page}:{self.lineno}: anywidget {self.arguments[0]}: {message}")
 
 
+def is_step(step: Any) -> bool:
+    """Whether this has what a step of an explorer needs: a text and its settings."""
+    if not isinstance(step, dict) or set(step) != {"text", "settings"}:
+        return False
+    return isinstance(step["text"], str) and isinstance(step["settings"], dict)
+
+
 def visit_html(translator: Any, node: anywidget) -> None:
     """Write the element that the host script looks for."""
     state = dict(node["state"])
     builder = translator.builder
     live = node["live"]
-    if live:  # the script is written once, and again when the model has changed
-        script = f"live/{live}.js"
-        size = write_script(Path(builder.srcdir, "records", live), Path(builder.outdir, script))
+    if live:  # the scripts are written once, and again when the model has changed
+        script = f"live/{live}"
+        sizes = write_scripts(Path(builder.srcdir, "records", live), Path(builder.outdir, script))
         here = builder.get_target_uri(builder.current_docname)
-        state["live"] = {"src": relative_uri(here, script), "bytes": size}
+        state["live"] = {"src": relative_uri(here, script), "sizes": sizes}
     id = node["ids"][0] if node["ids"] else ""
-    element = mount_html(node["module"], state, node["label"], id=id, record=node["record"])
+    element = mount_html(
+        node["module"], state, node["label"], id=id, record=node["record"], wide=True
+    )
     translator.body.append(element)
     raise nodes.SkipNode
 
@@ -242,6 +257,7 @@ def add_assets(
     given: dict[str, dict[str, Path]] = {}
     for node in doctree.findall(anywidget):
         given[node["module"]] = {key: Path(node[key]) for key in ("esm", "css") if key in node}
+    context["body"] = context["body"].replace(IN_A_NOTEBOOK, ON_A_PAGE)
     context["body"] += assets(context["body"], Path(app.srcdir), given)
 
 

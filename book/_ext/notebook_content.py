@@ -10,7 +10,8 @@ The caption states the finding; it may hold markup, and `{numref}` may refer to 
 takes the drawing (``image/svg+xml``) that is the output of the cell whose id (or
 ``metadata.name``) is ``risk-curve``, and the alternative text that the same cell states in
 ``metadata.mystnb.image.alt``. The page thus shows the figure that the notebook's tests have seen,
-and the two cannot drift apart.
+and the two cannot drift apart. With ``:unnumbered:`` it has no number, and takes none from the
+figures of the chapters.
 
 ``{record}`double_descent/cnn_width.json::path.to.value:.2f` `` writes one value of a file under
 ``records/``: keys and list positions joined by dots, then an optional Python format.
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure
 from sphinx.errors import SphinxError
@@ -99,15 +101,19 @@ def _is_description(alt: Any) -> bool:
     return isinstance(alt, str) and len(alt.split()) > 1
 
 
+class unnumbered_figure(nodes.figure):  # noqa: N801  (docutils names nodes so)
+    """A figure that Sphinx does not count: it numbers ``nodes.figure`` itself, no kind of it."""
+
+
 class NotebookFigure(Figure):
     """``{notebook-figure} NOTEBOOK::CELL``: a stored figure with its alt text and a caption."""
 
     required_arguments = 1
     has_content = True
-    option_spec = {  # noqa: RUF012  (docutils reads a plain class attribute)
+    option_spec = {
         key: Figure.option_spec[key]
         for key in ("name", "width", "align", "class", "figclass", "figwidth")
-    }
+    } | {"unnumbered": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Write the figure to a file, and go on as an ordinary figure of that file."""
@@ -124,7 +130,13 @@ class NotebookFigure(Figure):
         page_folder = Path(env.doc2path(env.docname)).parent
         self.arguments[0] = Path(os.path.relpath(file, page_folder)).as_posix()
         self.options["alt"] = alt
-        return super().run()
+        unnumbered = "unnumbered" in self.options
+        self.options.pop("unnumbered", None)
+        drawn = super().run()
+        if unnumbered and isinstance(drawn[0], nodes.figure):
+            figure = drawn[0]
+            drawn[0] = unnumbered_figure("", *figure.children, **figure.attributes)
+        return drawn
 
     def _stored_figure(self, target: str) -> tuple[str, str]:
         """What `figure_of` says of the cell that ``target`` names."""

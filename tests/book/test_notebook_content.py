@@ -127,6 +127,18 @@ def test_page_shows_the_stored_figure(tmp_path) -> None:
     assert stored.name == "dd-01_x-peak.svg"
 
 
+def test_an_unnumbered_figure_takes_no_number_from_the_others(tmp_path) -> None:
+    first = (
+        "```{notebook-figure} ../notebooks/dd/01_x.ipynb::peak\n:unnumbered:\n\nThe same.\n```\n"
+    )
+    page = PAGE.format(target="../notebooks/dd/01_x.ipynb::peak")
+    html = page_html(tmp_path, page.replace("# Page\n", f"# Page\n\n{first}"))
+    without, numbered = re.findall(r"<figure.*?</figure>", html, re.DOTALL)
+    assert "The same." in without
+    assert "Fig." not in without
+    assert "Fig. 1" in numbered
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

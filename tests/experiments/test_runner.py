@@ -25,6 +25,7 @@ COMMANDS = (
     "experiments.double_descent.cnn_sweep",
     "experiments.implicit_regularization.cnn_dynamics",
     "experiments.sampling.explorer_data",
+    "experiments.sampling.title_data",
 )
 
 

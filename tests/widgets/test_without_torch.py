@@ -35,7 +35,9 @@ for name in {names}:
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("name", ["ParameterBudget", "SolutionPath", "SamplingExplorer", "Panel"])
+@pytest.mark.parametrize(
+    "name", ["ParameterBudget", "SolutionPath", "SamplingExplorer", "TemperatureBars", "Panel"]
+)
 def test_a_name_at_the_door_comes_without_torch(name) -> None:
     code = f"import sys; from utils.widgets import {name}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

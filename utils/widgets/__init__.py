@@ -11,9 +11,11 @@ from utils.lazy import exports
 __getattr__, __dir__, __all__ = exports(
     __name__,
     {
+        "double_descent": ["DoubleDescent"],
         "parameter_budget": ["ParameterBudget"],
         "sampling_explorer": ["SamplingExplorer"],
         "solution_path": ["SolutionPath"],
+        "temperature_bars": ["TemperatureBars"],
         "sliders": ["Panel", "bars", "coloured", "top_tokens"],
     },
 )

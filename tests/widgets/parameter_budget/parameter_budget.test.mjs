@@ -112,5 +112,8 @@ test("numbers read as people write them", () => {
   assert.equal(words.bytes(248879616), "249\u00a0MB");
   assert.equal(words.power(3.14e23), "3.14 × 10²³");
   assert.equal(words.duration(0.01), "14.4 minutes");
+  assert.equal(words.duration(30 / 86400), "30.0 seconds");
+  assert.equal(words.duration(0.25 / 86400), "0.25 seconds");
+  assert.equal(words.duration(1e-9), "less than a millisecond");
   assert.equal(words.duration(9200), "9,200 days (25.2 years)");
 });

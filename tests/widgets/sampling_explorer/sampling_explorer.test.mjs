@@ -16,7 +16,7 @@ import {
 } from "../../../utils/widgets/sampling_explorer/decoding.mjs";
 import { settings, stops } from "../../../utils/widgets/sampling_explorer/settings.mjs";
 import { chartRows } from "../../../utils/widgets/sampling_explorer/token_chart.mjs";
-import { percent } from "../../../utils/widgets/sampling_explorer/words.mjs";
+import { aloud, percent } from "../../../utils/widgets/sampling_explorer/words.mjs";
 
 const fixture = JSON.parse(readFileSync(process.env.COURSE_FIXTURE, "utf8"));
 const doubles = (path) => {
@@ -138,6 +138,21 @@ test("the chart always shows the model's two likeliest tokens", () => {
     ids: [0, 1, 2],
     shown: 2,
   });
+  // on a phone
+  assert.deepEqual(chartRows({ rank, kept: 50 }, model, 7), {
+    ids: [0, 1, 2, 3, 50, 99, 98],
+    shown: 4,
+  });
+});
+
+test("a screen reader hears a token's text, not signs for white space", () => {
+  assert.deepEqual([" the", "\n", " ", "", "\tx"].map(aloud), [
+    "“the”",
+    "“line break”",
+    "a space",
+    "nothing",
+    "“tab x”",
+  ]);
 });
 
 test("percentages are 0 and 100 only where that is exact", () => {

@@ -149,6 +149,23 @@ def test_a_draw_can_be_replayed_and_linked(visit, address) -> None:
     assert "running sum" in result.inner_text()
 
 
+def test_a_screen_reader_hears_which_token_was_drawn(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html")
+    spoken = page.locator(f"{WIDGET} > div > .cw > [aria-live=polite]")
+    assert spoken.inner_text() == ""
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.wait_for_function(f"document.querySelector('{WIDGET} .cw > .cw-hidden').textContent")
+    token = page.locator(f"{WIDGET} .cw-result b").inner_text().replace("␣", "")
+    said = spoken.inner_text()
+    assert said.startswith(f"Draw 1 gives “{token}”, probability ")
+    assert "can be drawn" not in said  # that has not changed
+    slider(page, "Top-k").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        f"document.querySelector('{WIDGET} .cw > .cw-hidden').textContent.includes('can be drawn')"
+    )
+
+
 def test_the_seed_that_is_shown_is_the_one_used_and_linked(visit, site) -> None:
     page = visit(f"{site.as_uri()}/book/sampling.html")
     seed = page.get_by_label("Seed", exact=True)
@@ -351,14 +368,58 @@ def test_the_fields_say_what_is_used_and_focus_is_kept(visit, site) -> None:
     assert page.evaluate("document.activeElement.textContent") == "Write"
 
 
-def test_a_missing_model_is_said_in_one_line(visit, web, site) -> None:
+def test_a_very_long_word_is_counted_and_refused(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/book/sampling.html")
+    write(page, 5, "あ" * 50_000, until="The prompt has")
+    assert "at most" in page.locator(".cw-status").inner_text()
+
+
+def test_loading_the_model_shows_how_far_it_is(visit, web, site) -> None:
     page = visit(f"{web}/book/sampling.html")
+    held = []
+    page.route("**/live/*-9.js", lambda route: held.append(route))  # the ninth of sixteen
+    page.get_by_role("button", name="Load the model").click()
+    bar = page.get_by_role("progressbar", name="Loading the model")
+    page.wait_for_function(
+        "(({ value, max }) => Math.abs(value / max - 0.5) < 0.01)"
+        "(document.querySelector('.cw-progress progress'))"
+    )
+    sizes = [path.stat().st_size / 1e6 for path in (site / "live").iterdir()]
+    said = page.locator(".cw-progress span").inner_text()
+    assert said == f"{sum(sizes) / 2:.1f} of {sum(sizes):.1f} MB"
+    held[0].continue_()
+    wait_for_status(page, "The model is loaded")
+    assert bar.is_hidden()
+
+
+@pytest.mark.parametrize("truncated", ["document.currentScript.modelPart = ", ""])
+def test_a_truncated_model_is_called_incomplete(chromium, web, truncated) -> None:
+    page = chromium.new_page()  # the browser reports half a script on the console, as it should
+    page.goto(f"{web}/book/sampling.html")
     page.route(
-        "**/live/*.js", lambda route: route.fulfill(body="", content_type="text/html", status=200)
+        "**/live/*-2.js",
+        lambda route: route.fulfill(body=truncated, content_type="text/javascript"),
     )
     page.get_by_role("button", name="Load the model").click()
     wait_for_status(page, "Could not load")
+    said = page.locator(".cw-status").inner_text()
+    assert "course_gpt-2.js is incomplete" in said
+    assert page.get_by_role("progressbar").is_hidden()
+    page.unroute("**/live/*-2.js")
+    page.get_by_role("button", name="Load the model").click()
+    wait_for_status(page, "The model is loaded")
+    page.close()
+
+
+def test_a_missing_model_is_said_in_one_line(chromium, web) -> None:
+    page = chromium.new_page()  # the console names the file, as it should
+    page.goto(f"{web}/book/sampling.html")
+    page.route("**/live/*.js", lambda route: route.abort())
+    page.get_by_role("button", name="Load the model").click()
+    wait_for_status(page, "Could not load")
+    assert "is not there" in page.locator(".cw-status").inner_text()
     assert page.get_by_role("button", name="Load the model").is_enabled()
+    page.close()
 
 
 def test_a_text_that_cannot_go_on_says_so_in_one_line(visit, site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import struct
@@ -20,11 +21,12 @@ from utils.sampling.passages import held_out_ids
 from utils.sampling.stops import StopScanner
 from utils.widgets.sampling_explorer.live_weights import (
     LIMIT,
+    PARTS,
     quantize,
     read_header,
-    script,
+    scripts,
     tokenizer_data,
-    write_script,
+    write_scripts,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -242,27 +244,32 @@ def test_a_wrong_model_is_refused_in_one_line(tmp_path) -> None:
         tokenizer_data(tmp_path / "tokenizer.json")
 
 
-def test_the_script_is_written_once(tmp_path, monkeypatch) -> None:
+def test_the_scripts_are_written_once(tmp_path, monkeypatch) -> None:
     calls = []
     monkeypatch.setattr(
-        "utils.widgets.sampling_explorer.live_weights.script",
-        lambda folder: calls.append(folder) or "x",
+        "utils.widgets.sampling_explorer.live_weights.scripts",
+        lambda folder: calls.append(folder) or ["x"] * PARTS,
     )
     for _ in range(2):
-        assert write_script(MODEL, tmp_path / "live" / "course_gpt.js") == 1
+        assert write_scripts(MODEL, tmp_path / "live" / "course_gpt") == [1] * PARTS
     assert calls == [MODEL]
-    assert [p.name for p in (tmp_path / "live").iterdir()] == ["course_gpt.js"]
+    names = {f"course_gpt-{number}.js" for number in range(1, PARTS + 1)}
+    assert {p.name for p in (tmp_path / "live").iterdir()} == names
 
 
-def test_the_script_holds_everything(monkeypatch) -> None:
+def test_the_scripts_hold_everything(monkeypatch) -> None:
     monkeypatch.setattr(
         "utils.widgets.sampling_explorer.live_weights.quantize", lambda blob, config: b"weights"
     )
-    text = script(MODEL)
-    assert text.startswith("document.currentScript.courseModel = {")
-    data = json.loads(text.partition(" = ")[2].rstrip(";\n"))
+    pieces = []
+    for text in scripts(MODEL):
+        assert text.startswith("document.currentScript.modelPart = ")
+        pieces.append(json.loads(text.partition(" = ")[2].rstrip(";\n")))
+    assert max(map(len, pieces)) - min(map(len, pieces)) < PARTS  # so that progress is even
+    data = json.loads("".join(pieces))
+    assert base64.b64decode(data["weights"]) == b"weights"
     assert len(data["tokenizer"]["tokens"]) == 4096
     assert data["tokenizer"]["special"] == {"<|endoftext|>": 0}
     monkeypatch.setattr("utils.widgets.sampling_explorer.live_weights.LIMIT", 3)
     with pytest.raises(ValueError, match="must be at most 3 bytes, got 7"):
-        script(MODEL)
+        scripts(MODEL)

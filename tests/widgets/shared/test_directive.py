@@ -87,6 +87,7 @@ def test_a_page_is_built_again_when_a_part_or_a_table_of_python_changes(tmp_path
         ("demo.mjs", "':label:' is missing"),
         ("demo.mjs\n:label: x\n{oops", "the body is not JSON"),
         ("demo.mjs\n:label: x\n[1]", "the body must be a JSON object"),
+        ('demo.mjs\n:label: x\n{"steps": [{"text": "x"}]}', "step 1 must be"),
     ],
 )
 def test_a_wrong_directive_ends_the_build(tmp_path, directive, message) -> None:

@@ -11,6 +11,7 @@ from tests.small_book import code_cell, notebook, widget_book
 from utils.landscape import solution_path as sp
 
 START = "document.querySelector('.cw-handle').getAttribute('aria-valuenow')"
+START_TEXT = "document.querySelector('.cw-handle').getAttribute('aria-valuetext')"
 INDEX = """# Paths
 
 ```{anywidget} utils/widgets/solution_path/widget.mjs
@@ -88,6 +89,35 @@ def test_touch_drags_and_taps(visit, address) -> None:
     box = page.locator(".cw-plane").bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] / 3, box["y"] + 0.75 * box["height"])
     page.wait_for_function(f"{START} === '-0.5'")
+
+
+def test_a_finger_on_the_start_moves_it_and_not_the_page(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/index.html", width=390, has_touch=True, is_mobile=True)
+    page.locator(".course-widget").evaluate("node => { node.style.marginBottom = '2000px'; }")
+    page.locator(".cw-plane").evaluate(
+        "node => node.scrollIntoView({ block: 'center', behavior: 'instant' })"
+    )
+    page.evaluate(
+        """() => {
+          window.cancelled = 0;
+          addEventListener("pointercancel", () => { window.cancelled += 1; }, true);
+        }"""
+    )
+    place, start = page.evaluate("scrollY"), page.evaluate(START)
+    x, y = centre(page, ".cw-handle")
+    touch = page.context.new_cdp_session(page)
+    moves = [(x, y + share * unit(page)) for share in (0.2, 0.4, 0.6, 0.8, 1)]
+    for kind, points in (
+        ("touchStart", [(x, y)]),
+        *(("touchMove", [point]) for point in moves),
+        ("touchEnd", []),
+    ):
+        listed = [{"x": px, "y": py} for px, py in points]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": listed})
+    page.wait_for_function(f"{START_TEXT} === 'w1 −0.50, w2 0.00'")
+    assert page.evaluate(START) == start  # the first coordinate
+    assert page.evaluate("scrollY") == place
+    assert page.evaluate("cancelled") == 0
 
 
 def test_the_keyboard_moves_the_start(visit, address) -> None:

@@ -40,12 +40,12 @@ export function measure(s) {
   };
 }
 
+/** What the model costs, in short. */
+const brief = ({ running, training, time }) =>
+  `${bytes(running)} to run, ${bytes(training)} to train, ${time}`;
+
 /** The numbers in a sentence, for a screen reader. */
-export function sentence({ total, running, training, time }) {
-  return `${short(total)} parameters, ${bytes(running)} to run, ${
-    bytes(training)
-  } to train, ${time}.`;
-}
+export const sentence = (numbers) => `${short(numbers.total)} parameters, ${brief(numbers)}.`;
 
 /**
  * A bar of segments, each coloured by the class that `keys` name. `draw(values, scale, label)`
@@ -71,14 +71,17 @@ function bar(keys) {
 export function partsView() {
   const total = h("p", { class: "cw-total" });
   const note = h("p", { class: "cw-note" });
+  const costs = h("p", { class: "cw-brief" }); // where the bars of memory are out of sight
   const chart = bar(PARTS);
-  const numbers = PARTS.map(() => h("dd"));
+  const cells = PARTS.map(() => h("dd"));
   const rows = PARTS.map((key, i) => {
     const name = h("dt", {}, h("i", { class: `cw-${key}` }), PART_NAMES[key]);
-    return h("div", {}, name, numbers[i]);
+    return h("div", {}, name, cells[i]);
   });
 
-  function draw(s, { counts, total: n }) {
+  function draw(s, numbers) {
+    const { counts, total: n } = numbers;
+    costs.textContent = brief(numbers);
     total.replaceChildren(h("strong", {}, whole(n)), " parameters");
     note.textContent = verdict(s, n);
     const present = PARTS.filter((key) => counts[key] > 0);
@@ -86,11 +89,11 @@ export function partsView() {
     chart.draw(PARTS.map((key) => counts[key]), n, `Parameters by part: ${said.join(", ")}`);
     PARTS.forEach((key, i) => {
       const count = counts[key];
-      numbers[i].textContent = count > 0 ? `${whole(count)} (${share(count / n)})` : "none";
+      cells[i].textContent = count > 0 ? `${whole(count)} (${share(count / n)})` : "none";
     });
   }
   return {
-    summary: h("div", { class: "cw-summary" }, h("div", {}, total, note), chart.node),
+    summary: h("div", { class: "cw-summary" }, h("div", {}, total, note), chart.node, costs),
     legend: h("dl", { class: "cw-parts" }, ...rows),
     draw,
   };

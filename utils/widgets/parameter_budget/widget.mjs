@@ -4,12 +4,12 @@
 import { GPUS, PRECISIONS, PRESETS } from "course:models/budget";
 import { SHAPE } from "course:widgets/parameter_budget/settings";
 import {
+  announcer,
   button,
   changer,
   mount,
   options,
   queued,
-  resting,
   select,
   slider,
   uniqueId,
@@ -22,6 +22,7 @@ import { CHANGEABLE, linkable, settings, stops, usualOf } from "./settings.mjs";
 import { digits, short } from "./words.mjs";
 
 export { linkable };
+export { settings };
 
 /** Each slider's name, and what its value means under the settings `s`. */
 const SLIDERS = {
@@ -35,7 +36,7 @@ const SLIDERS = {
   batch_size: ["Batch", (s) => `${whole(s.batch_size)} sequence${s.batch_size > 1 ? "s" : ""}`],
   tokens: ["Tokens", (s) => {
     const perParameter = whole(s.tokens / countParameters(s));
-    return `${short(s.tokens)} (${perParameter} a parameter)`;
+    return `${short(s.tokens)} (${perParameter} per parameter)`;
   }],
   n_gpu: ["GPUs", (s) => whole(s.n_gpu)],
   utilisation: ["Utilisation", (s) => `${whole(100 * s.utilisation)} % of peak`],
@@ -115,9 +116,8 @@ function render({ model, el }) {
   const resetAll = button("Reset all", () => reset(CHANGEABLE));
   const parts = partsView();
   const costs = costsView();
-  const spoken = h("p", { class: "cw-hidden", "aria-live": "polite" });
   // A screen reader hears the result when the slider rests, not every step.
-  const atRest = resting(700);
+  const speaker = announcer(700);
 
   function draw() {
     const s = settings(get);
@@ -125,9 +125,7 @@ function render({ model, el }) {
     for (const update of updates) update(s);
     parts.draw(s, numbers);
     costs.draw(s, numbers);
-    atRest.run(() => {
-      spoken.textContent = sentence(numbers);
-    });
+    speaker.later([sentence(numbers)]);
   }
 
   const sliders = (...keys) => keys.map(settingSlider);
@@ -148,15 +146,15 @@ function render({ model, el }) {
     settingSelect("gpu", "GPU"),
     ...sliders("tokens", "n_gpu", "utilisation"),
   );
+  const tools = h("div", { class: "cw-tools" }, resetAll);
+  // What the sliders move stays in view; on a wide page they stand beside it.
+  const controls = h("div", { class: "cw-controls" }, architecture, h("div", {}, use, training));
   const root = h(
     "div",
     { class: "cw cw-budget" },
-    h("div", { class: "cw-head" }, presets, resetAll),
-    parts.summary,
-    parts.legend,
-    h("div", { class: "cw-columns" }, architecture, h("div", {}, use, training)),
-    costs.node,
-    spoken,
+    h("div", { class: "cw-head" }, presets, tools),
+    h("div", { class: "cw-desk" }, parts.summary, parts.legend, controls, costs.node),
+    speaker.node,
   );
   return mount({
     model,
@@ -165,7 +163,8 @@ function render({ model, el }) {
     keys: linkable,
     request: queued(draw),
     draw,
-    dispose: atRest.cancel,
+    tools,
+    dispose: speaker.cancel,
   });
 }
 

@@ -30,6 +30,10 @@ export function power(n) {
 }
 
 export function duration(days) {
+  const seconds = days * 86400;
+  if (seconds < 0.001) return "less than a millisecond";
+  if (seconds < 1) return `${Number(seconds.toPrecision(2))} seconds`;
+  if (seconds < 60) return `${digits(seconds)} seconds`;
   if (days < 1 / 24) return `${digits(days * 1440)} minutes`;
   if (days < 2) return `${digits(days * 24)} hours`;
   if (days < 1000) return `${digits(days)} days`;

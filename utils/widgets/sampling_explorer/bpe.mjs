@@ -144,7 +144,10 @@ export class Tokenizer {
         ids.push(this.#special[part]);
         continue;
       }
-      for (const [word] of part.matchAll(WORDS)) ids.push(...this.#word(word));
+      for (const [word] of part.matchAll(WORDS)) {
+        // One by one: a word of many thousand tokens is too much for one call's arguments.
+        for (const id of this.#word(word)) ids.push(id);
+      }
     }
     return ids;
   }

@@ -4,15 +4,15 @@ import { button, numberField } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { cumulate, draw, uniform } from "./decoding.mjs";
-import { percent } from "./words.mjs";
+import { aloud, percent, visible } from "./words.mjs";
 
 /**
  * The row of controls `node` and the sentence `result`. `show(s, probs)` draws as often as the
- * settings say and returns `counts`, how often each id came (null for no more than one draw), and
- * `latest`, the last one's id (-1 for none). `now()`: the present settings; `text(id)`: a token as
- * the reader sees it.
+ * settings say and returns `counts`, how often each id came (null for no more than one draw),
+ * `latest`, the last one's id (-1 for none), and `said`, the same for a screen reader. `now()`: the
+ * present settings; `textOf(id)`: a token's text.
  */
-export function drawsView({ uid, now, change, text }) {
+export function drawsView({ uid, now, change, textOf }) {
   const [, most] = RANGES.draws;
   const [lowestSeed, highestSeed] = RANGES.seed;
   const seed = numberField({
@@ -53,7 +53,7 @@ export function drawsView({ uid, now, change, text }) {
     if (s.draws === 0) {
       result.textContent =
         "A draw takes the token whose interval of the running sum of probabilities holds u.";
-      return { counts: null, latest: -1 };
+      return { counts: null, latest: -1, said: "" };
     }
     // Draw n uses the same number u whatever the sliders say, so that only the distribution
     // differs.
@@ -68,11 +68,13 @@ export function drawsView({ uid, now, change, text }) {
     const summary = ` ${whole(s.draws)} draws gave ${different}; the marks show how often.`;
     result.replaceChildren(
       `Draw ${whole(s.draws)}: u = ${uniform(s.seed, s.draws).toFixed(4)} gives `,
-      h("b", {}, text(latest)),
+      h("b", {}, visible(textOf(latest))),
       ` (${percent(probs[latest])}).`,
       s.draws > 1 ? summary : "",
     );
-    return { counts: s.draws > 1 ? counts : null, latest };
+    const token = aloud(textOf(latest));
+    const said = `Draw ${whole(s.draws)} gives ${token}, probability ${percent(probs[latest])}.`;
+    return { counts: s.draws > 1 ? counts : null, latest, said };
   }
   return { node, result, show };
 }

@@ -1,7 +1,7 @@
 // The part of the sampling explorer that writes with the course's model, in the reader's own page.
 import { button, numberField } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
-import { nats, percent, short } from "./words.mjs";
+import { nats, percent, short, WORDS_OF_LOADING } from "./words.mjs";
 import { loadModel, Writer } from "./writer.mjs";
 
 const SLICE = 20; // milliseconds of work before the page may answer and paint
@@ -87,7 +87,7 @@ function colourScale() {
 }
 
 /**
- * The panel. `live`: `{src, bytes}` of the model's script. `now()`: the present settings.
+ * The panel. `live`: `{src, sizes}` of the model's scripts. `now()`: the present settings.
  * `show(position, first)`: offer this position's distribution to the chart; `first` says that its
  * text has just begun. Returns the panel's `node` and `dispose`.
  */
@@ -108,20 +108,33 @@ export function livePanel({ live, uid, now, show }) {
 
   // ---- Loading
 
-  const load = button(`Load the model (${(live.bytes / 1e6).toFixed(1)} MB)`, async () => {
+  const size = live.sizes.reduce((sum, bytes) => sum + bytes, 0);
+  const bar = h("progress", { max: size, "aria-label": WORDS_OF_LOADING.begun });
+  const amount = h("span");
+  const progress = h("p", { class: "cw-progress", hidden: true }, bar, amount);
+
+  function showProgress(bytes) {
+    bar.value = bytes;
+    amount.textContent = WORDS_OF_LOADING.progress(bytes, size);
+  }
+
+  const load = button(WORDS_OF_LOADING.offer(size), async () => {
     load.disabled = true;
-    status.textContent = "Loading the model…";
+    progress.hidden = false;
+    status.textContent = WORDS_OF_LOADING.begun;
     try {
-      model = await loadModel(live.src, node);
+      model = await loadModel(live, node, showProgress);
     } catch (error) {
-      status.textContent = `Could not load the model: ${error.message}`;
+      status.textContent = WORDS_OF_LOADING.failed(error.message);
+      progress.hidden = true;
       load.disabled = false;
       load.focus(); // which a disabled button had lost
       return;
     }
     load.hidden = true;
+    progress.hidden = true;
     desk.hidden = false;
-    status.textContent = "The model is loaded. It runs in this page; nothing is sent anywhere.";
+    status.textContent = WORDS_OF_LOADING.loaded;
     prompt.focus();
   });
 
@@ -210,12 +223,12 @@ export function livePanel({ live, uid, now, show }) {
   };
   const desk = h(
     "div",
-    { hidden: true },
+    { class: "cw-writing", hidden: true },
     field("prompt", "Prompt", prompt),
     h(
       "div",
       { class: "cw-fields" },
-      field("stop", "Stop strings, one a line (\\n: line break)", stop),
+      field("stop", "Stop strings, one per line (\\n: line break)", stop),
       field("count", "Tokens", count.field),
     ),
     h("div", { class: "cw-buttons" }, write, pause),
@@ -229,6 +242,7 @@ export function livePanel({ live, uid, now, show }) {
     { class: "cw-live", role: "group", "aria-labelledby": titleId },
     h("p", { class: "cw-title", id: titleId }, title),
     load,
+    progress,
     status,
     desk,
   );

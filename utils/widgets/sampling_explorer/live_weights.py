@@ -1,15 +1,18 @@
-"""The course's model as one classic script that a page inserts on a click.
+"""The course's model as classic scripts that a page inserts on a click.
 
-It holds int8 safetensors in base64. A classic ``<script src>`` is what a page opened by ``file://``
-may still load, so one way serves all. The book's build writes the script from
-``records/course_gpt``; it is never committed. Each matrix becomes int8 with one float32 scale per
-row, each vector float32. Only the standard library is used, as building the book installs no NumPy.
+They hold int8 safetensors in base64. A classic ``<script src>`` is what a page opened by
+``file://`` may still load, so one way serves all. There are several, because a page cannot see how
+far a script has come, only that it is there. The book's build writes them from
+``records/course_gpt``; they are never committed. Each matrix becomes int8 with one float32 scale
+per row, each vector float32. Only the standard library is used, as building the book installs no
+NumPy.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 import struct
 from array import array
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import Any
 from utils.files import write_text
 
 LIMIT = 7_000_000  # bytes of weights that a reader is asked to load
+PARTS = 16  # scripts: a second or two each on a slow line
 LETTERS = {"F16": "e", "F32": "f"}  # struct's name for each dtype that can be read
 LARGEST = 127  # of int8
 HEADER_STEP = 8  # safetensors: a header's length is a multiple of it
@@ -117,11 +121,11 @@ def tokenizer_data(path: Path) -> dict[str, Any]:
     }
 
 
-def script(folder: Path) -> str:
-    """The classic script for the model stored in ``folder``; it hangs its data on its own element.
+def scripts(folder: Path) -> list[str]:
+    """The classic scripts for the model stored in ``folder``, each with a piece of one JSON text.
 
-    Raises ``FileNotFoundError`` where a file is missing, and ``ValueError`` if the weights pass
-    ``LIMIT``.
+    A script hangs its piece on its own element. Raises ``FileNotFoundError`` where a file is
+    missing, and ``ValueError`` if the weights pass ``LIMIT``.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     weights = quantize((folder / "model.safetensors").read_bytes(), config)
@@ -133,13 +137,22 @@ def script(folder: Path) -> str:
         "weights": base64.b64encode(weights).decode(),
         "tokenizer": tokenizer_data(folder / "tokenizer.json"),
     }
-    return f"document.currentScript.courseModel = {json.dumps(data, separators=(',', ':'))};\n"
+    text = json.dumps(data, separators=(",", ":"))
+    length = math.ceil(len(text) / PARTS)
+    pieces = [text[i * length : (i + 1) * length] for i in range(PARTS)]
+    return [f"document.currentScript.modelPart = {json.dumps(piece)};\n" for piece in pieces]
 
 
-def write_script(folder: Path, target: Path) -> int:
-    """Write the script to ``target``, unless it is newer than the model; return its bytes."""
+def write_scripts(folder: Path, target: Path) -> list[int]:
+    """Write the scripts to ``target`` with a number and ".js" behind it; return the bytes of each.
+
+    Nothing is written where all are newer than the model.
+    """
     sources = [*folder.iterdir(), Path(__file__)]
     newest = max(path.stat().st_mtime for path in sources)
-    if not target.is_file() or target.stat().st_mtime < newest:
-        write_text(target, script(folder))
-    return target.stat().st_size
+    files = [target.with_name(f"{target.name}-{number}.js") for number in range(1, PARTS + 1)]
+    current = all(file.is_file() and file.stat().st_mtime >= newest for file in files)
+    if not current:
+        for file, text in zip(files, scripts(folder), strict=True):
+            write_text(file, text)
+    return [file.stat().st_size for file in files]

@@ -4,19 +4,20 @@ import { h, say } from "../shared/dom.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { nats, percent, short } from "./words.mjs";
 
-const ROWS = 17;
+export const ROWS = 17;
+export const FEW_ROWS = 7; // so that a phone shows the chart and some sliders at once
 const REMOVED_ROWS = 3; // for the first tokens that can no longer be drawn
 const OWN_ROWS = 2; // for the model's own likeliest tokens, wherever the settings have put them
 
 /**
  * The ids of the chart's rows: the likeliest of those that can be drawn, then the first of those
  * removed. The model's own likeliest ones stay in view, each at the end of its block.
- * `result`: what `decode` returns; `modelRank`: ids by descending own logit. `shown` rows can be
- * drawn.
+ * `result`: what `decode` returns; `modelRank`: ids by descending own logit; `most`: how many rows
+ * there may be. `shown` rows can be drawn.
  */
-export function chartRows({ rank, kept }, modelRank) {
+export function chartRows({ rank, kept }, modelRank, most = ROWS) {
   const size = rank.length;
-  const count = Math.min(ROWS, size);
+  const count = Math.min(most, size);
   const removedRows = Math.min(REMOVED_ROWS, size - kept);
   const shown = Math.min(kept, count - removedRows);
   const drawable = [...rank.slice(0, shown)];
@@ -99,8 +100,8 @@ function factsView() {
 }
 
 /**
- * The chart's `table`, `keys` and `summary`, and `draw(s, result, modelRank, counts, latest)`,
- * which returns a sentence of what it shows. `text(id)`: a token as the reader sees it.
+ * The chart's `table`, `keys` and `summary`, and `draw(s, result, modelRank, counts, latest, most)`,
+ * which shows at most as many rows and returns a sentence of what it shows. `text(id)`: a token as the reader sees it.
  */
 export function tokenChart(text) {
   const rows = Array.from({ length: ROWS }, tokenRow);
@@ -166,8 +167,8 @@ export function tokenChart(text) {
     if (more.nextSibling !== next || more.parentNode !== body) body.insertBefore(more, next);
   }
 
-  function draw(s, result, modelRank, counts, latest) {
-    const view = chartRows(result, modelRank);
+  function draw(s, result, modelRank, counts, latest, most) {
+    const view = chartRows(result, modelRank, most);
     drawRows(s, result, view, counts, latest);
     drawMore(result, view);
     return facts.draw(result);

@@ -3,6 +3,7 @@
 // utils/widgets/shared/bundle.py says why and how.
 import { ENGINES, NOTES, USUAL } from "course:sampling/settings";
 import {
+  announcer,
   button,
   changer,
   mount,
@@ -19,14 +20,16 @@ import { drawsView } from "./draws.mjs";
 import { livePanel } from "./live_panel.mjs";
 import { pipelineView } from "./pipeline.mjs";
 import { linkable, settings } from "./settings.mjs";
-import { tokenChart } from "./token_chart.mjs";
+import { FEW_ROWS, ROWS, tokenChart } from "./token_chart.mjs";
 import { nats, visible } from "./words.mjs";
 
 export { linkable };
+export { settings };
 
 const ENGINE_NAMES = Object.fromEntries(
   Object.entries(ENGINES).map(([key, engine]) => [key, engine.label]),
 );
+const NARROW = 576; // pixels: on a phone the chart stands above the sliders and has fewer rows
 // Kinds of prompts whose name in the record is not for the reader.
 const KIND_NAMES = { between: "in between" };
 
@@ -50,7 +53,7 @@ function render({ model, el }) {
   const now = () => settings(get);
   const change = changer(model, USUAL);
   const vocab = get("vocab") ?? [];
-  const text = (id) => visible(vocab[id] ?? `#${id}`);
+  const textOf = (id) => vocab[id] ?? `#${id}`;
   const recorded = get("prompts") ?? [];
   if (recorded.length === 0) throw new Error("there are no recorded prompts");
 
@@ -99,8 +102,9 @@ function render({ model, el }) {
     leaveWritten();
   });
   const pipeline = pipelineView({ uid, change });
-  const draws = drawsView({ uid, now, change, text });
-  const chart = tokenChart(text);
+  const draws = drawsView({ uid, now, change, textOf });
+  const chart = tokenChart((id) => visible(textOf(id)));
+  let rows = ROWS; // of the chart
 
   // ---- What is said about them
 
@@ -112,7 +116,7 @@ function render({ model, el }) {
   });
   const engineNote = h("p", { class: "cw-note" });
   const elsewhere = h("p", { class: "cw-note cw-elsewhere" });
-  const spoken = h("p", { class: "cw-hidden", "aria-live": "polite" });
+  const speaker = announcer(300);
   const atRest = resting(300);
 
   let described; // the text that stands in `context`
@@ -149,11 +153,11 @@ function render({ model, el }) {
     engines.list.value = s.engine;
     say(engineNote, NOTES[s.engine]);
     pipeline.draw(s, result.steps);
-    const { counts, latest } = draws.show(s, result.probs);
-    const said = chart.draw(s, result, p.base.rank, counts, latest);
+    const { counts, latest, said } = draws.show(s, result.probs);
+    const left = chart.draw(s, result, p.base.rank, counts, latest, rows);
     describe(p);
+    speaker.later([said, left]);
     atRest.run(() => { // what can wait until the slider rests
-      spoken.textContent = said;
       context.scrollTop = context.scrollHeight;
       elsewhere.textContent = comparison(s, p);
     });
@@ -174,21 +178,34 @@ function render({ model, el }) {
       if (showWritten) request();
     },
   });
+  const tools = h("div", { class: "cw-tools" }, resetAll);
+  // The chart comes first and stays in view; on a wide page the sliders stand beside it.
+  const view = h("div", { class: "cw-view" }, chart.summary, chart.table, chart.keys);
+  const controls = h(
+    "div",
+    { class: "cw-controls" },
+    engines.node,
+    engineNote,
+    pipeline.node,
+    elsewhere,
+  );
+  const drawing = h("div", { class: "cw-drawing" }, draws.node, draws.result);
   const root = h(
     "div",
     { class: "cw cw-sampling" },
-    h("div", { class: "cw-head" }, prompts.node, resetAll),
+    h("div", { class: "cw-head" }, prompts.node, tools),
     context,
-    chart.summary,
-    h(
-      "div",
-      { class: "cw-columns" },
-      h("div", {}, chart.table, chart.keys, draws.node, draws.result),
-      h("div", {}, engines.node, engineNote, pipeline.node, elsewhere),
-    ),
+    h("div", { class: "cw-desk" }, view, controls, drawing),
     panel ? panel.node : "",
-    spoken,
+    speaker.node,
   );
+  const resized = new ResizeObserver(([{ contentRect }]) => {
+    const fitting = contentRect.width < NARROW ? FEW_ROWS : ROWS;
+    if (rows === fitting) return;
+    rows = fitting;
+    request();
+  });
+  resized.observe(root);
   pipeline.arrange(now().engine); // puts the sliders in, which `mount` prepares for JupyterLab
   return mount({
     model,
@@ -198,8 +215,11 @@ function render({ model, el }) {
     others: { "change:prompt": leaveWritten, linked: leaveWritten },
     request,
     draw: redraw,
+    tools,
     dispose() {
       panel?.dispose();
+      resized.disconnect();
+      speaker.cancel();
       atRest.cancel();
     },
   });

@@ -26,3 +26,23 @@ export function visible(text) {
   const shown = text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
   return shown || "(nothing)";
 }
+
+/** The same for a screen reader, which passes over signs such as ␣. */
+export function aloud(text) {
+  const named = text.replaceAll("\n", " line break ").replaceAll("\t", " tab ").trim();
+  if (named === "") return text === "" ? "nothing" : "a space";
+  return `“${named}”`;
+}
+
+const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+
+/** What is said while the model is loaded. */
+export const WORDS_OF_LOADING = {
+  offer: (bytes) => `Load the model (${megabytes(bytes)} MB)`,
+  begun: "Loading the model…",
+  progress: (bytes, all) => `${megabytes(bytes)} of ${megabytes(all)} MB`,
+  loaded: "The model is loaded. It runs in this page; nothing is sent anywhere.",
+  failed: (why) => `Could not load the model: ${why}`,
+  missing: (src) => `the file ${src} is not there, or the connection broke off. Try again.`,
+  incomplete: (src) => `the file ${src} is incomplete. Try again, or load the page anew.`,
+};

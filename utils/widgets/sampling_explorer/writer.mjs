@@ -4,28 +4,40 @@ import { Tokenizer } from "./bpe.mjs";
 import { bytesOf, cumulate, decode, draw, uniform } from "./decoding.mjs";
 import { LiveGPT, readSafetensors } from "./live_gpt.mjs";
 import { StopScanner } from "./stop_scanner.mjs";
+import { WORDS_OF_LOADING } from "./words.mjs";
 
 /**
- * The model and tokenizer in the classic script at `src`: the one way in that also works from
+ * The piece of the model in the classic script at `src`: the one way in that also works from
  * `file://`.
  */
-export async function loadModel(src, parent) {
-  const missing = new Error(`its file is not there (${src})`);
+async function loadPiece(src, parent) {
   const script = h("script", { src });
-  const loaded = new Promise((resolve, reject) => {
-    script.addEventListener("load", resolve);
-    script.addEventListener("error", reject);
-    parent.append(script);
+  const ended = new Promise((resolve) => {
+    script.addEventListener("load", () => resolve(true));
+    script.addEventListener("error", () => resolve(false));
   });
-  try {
-    await loaded;
-  } catch {
-    throw missing;
-  } finally {
-    script.remove();
+  parent.append(script);
+  const arrived = await ended;
+  script.remove();
+  if (!arrived) throw new Error(WORDS_OF_LOADING.missing(src));
+  const piece = script.modelPart; // the script hangs its data on its own element
+  if (piece === undefined) throw new Error(WORDS_OF_LOADING.incomplete(src));
+  return piece;
+}
+
+/**
+ * The model and tokenizer in the scripts `src`-1.js, `src`-2.js and so on, whose `sizes` in bytes
+ * are known. They come one after the other, so that `onProgress(bytes)` rises evenly.
+ */
+export async function loadModel({ src, sizes }, parent, onProgress) {
+  const pieces = [];
+  let arrived = 0; // bytes
+  for (const [i, size] of sizes.entries()) {
+    onProgress(arrived);
+    pieces.push(await loadPiece(`${src}-${i + 1}.js`, parent));
+    arrived += size;
   }
-  if (!script.courseModel) throw missing; // the script hangs its data on its own element
-  const { weights, tokenizer } = script.courseModel;
+  const { weights, tokenizer } = JSON.parse(pieces.join(""));
   const { metadata, tensors } = readSafetensors(bytesOf(weights).buffer);
   const config = JSON.parse(metadata.config);
   return {

@@ -1,6 +1,7 @@
 // What a reader moves, and what every explorer does about it: controls with a name and a reset, one
 // redraw after each change, and an orderly end.
 import { h, say } from "./dom.mjs";
+import { linkCopier, stepsGuide } from "./guide.mjs";
 import { clamp } from "./numbers.mjs";
 
 let made = 0;
@@ -20,6 +21,21 @@ export function button(text, onClick) {
 }
 
 /**
+ * A finger that begins to scroll on a slider has already moved it when the browser sees that it is
+ * a scroll and cancels the pointer. Then `restore` gets back what `value()` was before.
+ */
+export function undoneByScrolling(input, value, restore) {
+  let before;
+  input.addEventListener("pointerdown", () => {
+    before = value();
+  });
+  input.addEventListener("pointercancel", () => restore(before));
+}
+
+/** What a slider's value means. It is no live region: the slider itself says its value. */
+export const sliderOutput = (id) => h("output", { for: id, "aria-live": "off" });
+
+/**
  * A slider that moves through a list of values, what its value means, and a button that resets it.
  * `onInput(value)` is called while it moves, `onReset()` when it is to go back.
  * `show({ positions, value, text, unchanged, disabled })` puts it at `value`, one of the
@@ -29,13 +45,14 @@ export function button(text, onClick) {
 export function slider({ id, name, resetName, onInput, onReset }) {
   let values = [];
   const input = h("input", { type: "range", id, min: 0, step: 1 });
-  const output = h("output", { for: id });
+  const output = sliderOutput(id);
   const reset = h(
     "button",
     { type: "button", class: "cw-reset", "aria-label": `Reset ${resetName}` },
     "↺",
   );
   input.addEventListener("input", () => onInput(values[input.value]));
+  undoneByScrolling(input, () => values[input.value], onInput);
   reset.addEventListener("click", () => {
     onReset();
     input.focus(); // the button is about to vanish, and the keyboard with it
@@ -148,13 +165,49 @@ export function resting(milliseconds) {
 }
 
 /**
- * Puts `root` into `el`, draws it, and draws again when one of the settings `keys` changes.
- * `others` are further events of the model, each with what it calls. Returns what anywidget calls
- * when the widget goes away.
+ * What a screen reader is told. `later(sentences)` waits until no other call has come for a while,
+ * and then says those sentences that are new. The first ones are what the page shows when it has
+ * loaded, and nobody has asked for them.
  */
-export function mount({ model, el, root, keys, request, draw, others = {}, dispose }) {
+export function announcer(milliseconds) {
+  const node = h("p", { class: "cw-hidden", "aria-live": "polite" });
+  const atRest = resting(milliseconds);
+  let known = null; // the sentences of the last time
+  function later(sentences) {
+    if (known === null) {
+      known = sentences;
+      return;
+    }
+    atRest.run(() => {
+      const news = sentences.filter((sentence) => !known.includes(sentence));
+      known = sentences;
+      if (news.length > 0) node.textContent = news.join(" ");
+    });
+  }
+  return { node, later, cancel: atRest.cancel };
+}
+
+/**
+ * Puts `root` into `el`, draws it, and draws again when one of the settings `keys` changes.
+ * `others` are further events of the model, each with what it calls. On a page the explorer also
+ * gets the page's steps, above everything, and a button in `tools` that copies its link. Returns
+ * what anywidget calls when the widget goes away.
+ */
+export function mount(
+  { model, el, root, keys, request, draw, others = {}, tools = root, dispose },
+) {
   const listeners = keys.map((key) => [`change:${key}`, request]);
   listeners.push(...Object.entries(others));
+  const copier = linkCopier(model);
+  if (copier) {
+    tools.append(copier.node);
+    listeners.push(["change", copier.clear]);
+  }
+  const guide = stepsGuide(model);
+  if (guide) {
+    root.prepend(guide.node);
+    listeners.push(["linked", guide.draw]);
+  }
   suppressShortcuts(root);
   el.append(root);
   for (const [event, callback] of listeners) model.on(event, callback);

@@ -13,14 +13,29 @@ import html
 import json
 from typing import Any
 
+# What a reader sees where the explorer does not run: in a stored notebook, and on a page whose
+# browser runs no scripts.
+IN_A_NOTEBOOK = ": interactive in the course's web pages and in a running notebook."
+ON_A_PAGE = (
+    ": it runs in your browser and needs JavaScript. Allow JavaScript for this page and load it"
+    " again, or use the explorer in the course's notebooks."
+)
+
 
 def mount_html(
-    name: str, state: dict[str, Any], label: str, *, id: str = "", record: str = ""
+    name: str,
+    state: dict[str, Any],
+    label: str,
+    *,
+    id: str = "",
+    record: str = "",
+    wide: bool = False,
 ) -> str:
     """The element that ``book/_ext/afm_host.js`` turns into the live widget ``name``.
 
     state: where it starts. label: what a screen reader calls it. id: its own on the page and in
     addresses, by default the name. record: a file under ``records/`` whose data join the state.
+    wide: whether it takes the page's wide column.
     Raises ``ValueError`` for a state that JSON cannot hold.
     """
     # "<" is escaped, as "</script>" in a text would end the element.
@@ -28,13 +43,14 @@ def mount_html(
     id = html.escape(id or name.replace("_", "-"))
     name = html.escape(name)
     label = html.escape(label)
+    classes = "course-widget cw-wide" if wide else "course-widget"
     marks = f' id="{id}" data-afm="{name}"'
     if record:
         marks += f' data-afm-record="{html.escape(record)}"'
     return (
-        f'<div class="course-widget"{marks} role="group" aria-label="{label}">'
+        f'<div class="{classes}"{marks} role="group" aria-label="{label}">'
         f'<script type="application/json">{inline_state}</script>'
-        f"<p>{label}: interactive in the course's web pages and in a running notebook.</p></div>"
+        f"<p>{label}{IN_A_NOTEBOOK}</p></div>"
     )
 
 

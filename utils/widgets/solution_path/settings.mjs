@@ -6,7 +6,7 @@ import { clamp } from "../shared/numbers.mjs";
 
 export const METHODS = {
   gd: "Gradient descent",
-  sgd: "SGD, one sample a step",
+  sgd: "SGD, one sample per step",
   normalized: "Normalized GD",
   adam: "Adam",
 };

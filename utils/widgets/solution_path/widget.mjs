@@ -3,14 +3,16 @@
 // utils/widgets/shared/bundle.py says why and how.
 import { CONSTANTS } from "course:widgets/solution_path/settings";
 import {
+  announcer,
   button,
   changer,
   mount,
   options,
   queued,
-  resting,
   select,
   slider,
+  sliderOutput,
+  undoneByScrolling,
   uniqueId,
 } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
@@ -20,6 +22,7 @@ import { linkable, METHODS, MODELS, placeOf, settings, stops, USUAL } from "./se
 import { fixed, norm, plain, verdict } from "./words.mjs";
 
 export { linkable };
+export { settings };
 
 const PLAY_TIME = 4000; // milliseconds for a whole path
 const ORDERS = { 0: "first", 1: "second", 2: "third" };
@@ -63,7 +66,7 @@ function normsTable() {
 function stepControl({ uid, pathLength, onShow }) {
   const id = `${uid}-step`;
   const input = h("input", { type: "range", id, min: 0, step: 1 });
-  const output = h("output", { for: id });
+  const output = sliderOutput(id);
   let frame = 0; // of the running animation; 0 where there is none
 
   function stop() {
@@ -88,10 +91,12 @@ function stepControl({ uid, pathLength, onShow }) {
   }
 
   const play = button("Play", () => (frame === 0 ? start() : stop()));
-  input.addEventListener("input", () => {
+  function show(step) {
     stop();
-    onShow(Number(input.value));
-  });
+    onShow(step);
+  }
+  input.addEventListener("input", () => show(Number(input.value)));
+  undoneByScrolling(input, () => Number(input.value), show);
 
   function draw(step, last) {
     input.max = last;
@@ -188,9 +193,8 @@ function render({ model, el }) {
   });
   const resetAll = button("Reset all", () => change(USUAL));
   const words = h("p", { class: "cw-verdict" });
-  const spoken = h("p", { class: "cw-hidden", "aria-live": "polite" });
   // A screen reader hears the result when the reader rests, not every step.
-  const atRest = resting(700);
+  const speaker = announcer(700);
 
   function drawPath(s) {
     const flow = flowEnd([s.start1, s.start2], s);
@@ -213,9 +217,7 @@ function render({ model, el }) {
     for (const update of updates) update(s, flow);
     drawPath(s);
     words.textContent = verdict(s, path, flow);
-    atRest.run(() => {
-      spoken.textContent = words.textContent;
-    });
+    speaker.later([words.textContent]);
   }
 
   const key = (kind, text) => h("span", {}, h("i", { class: `cw-key-${kind}` }), text);
@@ -226,9 +228,11 @@ function render({ model, el }) {
     key("end", "end"),
     key("goal", "gradient flow’s end"),
   );
+  // The picture comes first and stays in view; on a wide page the controls stand beside it.
+  const tools = h("div", { class: "cw-buttons" }, steps.play, resetAll);
   const controls = h(
     "div",
-    {},
+    { class: "cw-controls" },
     settingSelect("model", "Model", MODELS),
     scale,
     settingSelect("method", "Method", METHODS),
@@ -238,18 +242,19 @@ function render({ model, el }) {
     settingSlider("start1", "Start w₁", (s) => fixed(s.start1, 2)),
     settingSlider("start2", "Start w₂", (s) => fixed(s.start2, 2)),
     steps.node,
-    h("div", { class: "cw-buttons" }, steps.play, resetAll),
+    tools,
   );
   const root = h(
     "div",
     { class: "cw cw-path" },
     h(
       "div",
-      { class: "cw-columns" },
-      h("div", {}, picture.picture, keys, words, table.node),
+      { class: "cw-desk" },
+      h("div", { class: "cw-view" }, picture.picture, keys, words),
       controls,
+      table.node,
     ),
-    spoken,
+    speaker.node,
   );
   return mount({
     model,
@@ -258,9 +263,10 @@ function render({ model, el }) {
     keys: [...linkable, "orders"],
     request: queued(draw),
     draw,
+    tools,
     dispose() {
       steps.stop();
-      atRest.cancel();
+      speaker.cancel();
     },
   });
 }
