@@ -35,10 +35,11 @@ def show_vectors() -> None:
     except ImportError:
         return
     shell = get_ipython()
-    if shell is None or shell.display_formatter is None:
+    display: Any = None if shell is None else shell.display_formatter
+    if display is None:
         return
     backend_inline.set_matplotlib_formats("svg")
-    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, as_svg)
+    display.formatters["image/svg+xml"].for_type(Figure, as_svg)
 
 
 def as_svg(fig: Figure) -> str:
