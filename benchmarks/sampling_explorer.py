@@ -142,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         site = widget_book(Path(folder), {"index.md": PAGE})
         page_size = (site / "index.html").stat().st_size
-        script_size = (site / "live" / "course_gpt.js").stat().st_size
+        script_size = sum(file.stat().st_size for file in (site / "live").glob("*.js"))
         print(f"page {page_size / 1e3:.0f} kB, script {script_size / 1e6:.2f} MB")
         browser = driver.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         with serve(site) as web:

@@ -33,6 +33,13 @@ EXPLORERS = {
         "chart": ".cw-plane",
         "data": ".cw-keys i",
     },
+    "temperature_bars": {
+        "options": ":record: sampling/title.json\n",
+        "steps": [{"temperature": 0.5}, {"temperature": 2}],
+        "slider": "Temperature",
+        "chart": ".cw-word-bars",
+        "data": ".cw-track i",
+    },
 }
 TEXTS = ["The first step's text.", "The second step's text."]
 # What a screen reader would say unasked: every change in a live region, with the region's text.
