@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.small_book import BuildError, build, code_cell, notebook
 
@@ -201,6 +202,16 @@ def test_a_storage_that_is_closed_harms_nothing(web, visit, chromium):
     page.get_by_text("At 20 features.").click()
     assert "0.877" in shown(page)
     context.close()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("answered", [False, True])
+def test_no_barrier_before_or_after_a_guess(dark, answered, web, visit):
+    page = visit(f"{web}/page.html", dark=dark, wait=".prediction-controls")
+    if answered:
+        page.get_by_text("At 20 features.").click()
+    found = Axe().run(page, context=".prediction", options={"preload": False}).response
+    assert [violation["id"] for violation in found["violations"]] == []
 
 
 @pytest.mark.parametrize(
