@@ -40,13 +40,22 @@ def test_a_claim_that_holds_prints_one_line_with_what_was_measured(capsys):
 
 def test_nbval_compares_the_line_without_what_was_measured(capsys):
     file = repo_root() / "notebooks" / "nbval.cfg"
-    [(regex, replacement)] = get_sanitize_patterns(file.read_text(encoding="utf-8"))
+    patterns = get_sanitize_patterns(file.read_text(encoding="utf-8"))
+    [(regex, replacement)] = [pair for pair in patterns if "measured" in pair[1]]
 
     lines = []
     for measured in (1.31, -2e-15, 124_439_808.0, [2.0, 3.5]):
         check_between("x (of y)", measured, -1e9, 1e9, if_false=np.nan)
         lines.append(re.sub(regex, replacement, capsys.readouterr().out))
     assert set(lines) == {"✓ x (of y): between -1e+09 and 1e+09 (measured)\n"}
+
+
+def test_nbval_compares_a_figure_without_its_drawing():
+    file = repo_root() / "notebooks" / "nbval.cfg"
+    shown = "<svg width='1pt'>\n <g/>\n</svg>\n"
+    for regex, replacement in get_sanitize_patterns(file.read_text(encoding="utf-8")):
+        shown = re.sub(regex, replacement, shown)
+    assert shown == "(figure)"
 
 
 # Each with the value that would be measured if the claim were false.
