@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gzip
 import http.server
 import os
 import statistics
-import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser import FLAGS, find_browser
+from tests.browser import FLAGS, find_browser, listen
 
 PAGES = ("index", "parameters", "double_descent", "implicit_regularization", "sampling")
 NETWORK = {
@@ -44,7 +43,7 @@ COMPRESSED = {".html", ".css", ".js", ".mjs", ".json", ".svg"}
 def serve_compressed(folder: Path) -> Iterator[str]:
     """Serve ``folder`` on a free local port, its texts compressed; yields its address."""
 
-    @cache
+    @functools.cache
     def compressed(path: Path) -> bytes:
         return gzip.compress(path.read_bytes(), 6)
 
@@ -70,16 +69,8 @@ def serve_compressed(folder: Path) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-    def make(*args: object) -> Handler:
-        return Handler(*args, directory=str(folder))  # pyright: ignore[reportArgumentType]
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listen(functools.partial(Handler, directory=str(folder))) as address:
+        yield address
 
 
 def first_paint(browser: Browser, url: str) -> tuple[float, float]:
