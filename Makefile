@@ -34,7 +34,7 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: quick seeds colab-scale shuffled format notebooks lab serve set-repository clean install-cpu named-python
+.PHONY: quick seeds times colab-scale shuffled format notebooks lab serve set-repository clean install-cpu named-python
 
 book: $(VENV)/.book
 	@$(BIN)/python -m utils.book.build --quiet
@@ -108,6 +108,10 @@ seeds: $(VENV)/.all
 # Every notebook at the scale that Colab runs; without a GPU its sections that use one are reduced.
 colab-scale: $(VENV)/.all
 	COURSE_QUIET=1 $(BIN)/python -m utils.book.scales --scale colab --shard="$$SHARD"
+
+# How long each notebook takes on one core, for those whose code has changed: the pages tell it.
+times: $(VENV)/.all
+	$(BIN)/python -m utils.book.times $(NOTEBOOKS)
 
 format: $(VENV)/.all
 	$(BIN)/ruff format .

@@ -44,8 +44,8 @@ def all_notebooks() -> list[Path]:
 # ---- refreshing stored outputs -------------------------------------------------------------------
 
 
-def refresh(path: Path) -> None:
-    """Run a notebook in its own folder at the cpu scale and write it back.
+def refresh(path: Path, *, write: bool = True) -> None:
+    """Run a notebook in its own folder at the cpu scale, and write it back unless `write` is off.
 
     Raises ``nbclient.exceptions.CellExecutionError`` for a cell that fails, and ``ValueError`` in
     one line for a file that is no notebook; the file then stays as it was.
@@ -71,6 +71,8 @@ def refresh(path: Path) -> None:
         resources={"metadata": {"path": str(path.parent)}},  # where the kernel starts
     )
     client.execute()
+    if not write:
+        return
 
     # The kernel's version and path differ from machine to machine.
     notebook.metadata = {
@@ -107,7 +109,7 @@ def _read(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def refresh_all(paths: list[Path]) -> None:
+def refresh_all(paths: list[Path], *, write: bool = True) -> None:
     """Refresh each notebook, after all of them have been looked at: executing takes minutes."""
     root = repo_root()
     for path in paths:
@@ -116,7 +118,7 @@ def refresh_all(paths: list[Path]) -> None:
         _read(path)
     for path in paths:
         print(path.relative_to(root), flush=True)
-        refresh(path)
+        refresh(path, write=write)
 
 
 # ---- making records ------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if options.command == "refresh":
             chosen = [path.resolve() for path in options.notebooks]
-            refresh_all(chosen or all_notebooks())
+            refresh_all(chosen or all_notebooks(), write=not options.dry_run)
             return
         if not options.notebook.is_file():
             parser.error(f"there is no notebook {options.notebook}")
@@ -193,6 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     refreshing.add_argument(
         "notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="by default all of them"
+    )
+    refreshing.add_argument(
+        "--dry-run", action="store_true", help="execute them and leave the files as they are"
     )
 
     running = commands.add_parser(
