@@ -122,6 +122,7 @@ def test_untouched_both_charts_show_something_and_the_error_is_hidden(visit, add
     assert page.locator(".cw-rest").is_hidden()
     assert page.locator(".cw-own").is_hidden()
     assert "peak" not in verdict(page)
+    assert page.locator(".cw-on-paper").is_hidden()
     assert not re.search(r"\d\.\d", verdict(page))
     assert verdict(page).endswith("Its test error appears once you have guessed or skipped.")
     page.wait_for_timeout(1000)
@@ -221,6 +222,11 @@ def test_an_unanswered_page_prints_the_whole_curve(opened) -> None:
     page.emulate_media(media="print")
     assert page.locator(".cw-rest").is_visible()
     assert shown_up_to(page, ".cw-rest") == 301
+    assert page.locator(".cw-verdict").is_hidden()
+    printed = page.locator(".cw-on-paper")
+    assert printed.is_visible()
+    assert "The peak is 2.6 at 15 features." in printed.inner_text()
+    assert "guess" not in printed.inner_text()
     assert page.locator(".cw-question").is_hidden()
 
 

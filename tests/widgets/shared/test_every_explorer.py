@@ -33,6 +33,13 @@ EXPLORERS = {
         "chart": ".cw-plane",
         "data": ".cw-keys i",
     },
+    "double_descent": {
+        "options": "",
+        "steps": [{"features": 301, "traced": 301}, {"ridge": 0.3, "traced": 301}],
+        "slider": "Features",
+        "chart": ".cw-charts",
+        "data": ".cw-keys i",
+    },
     "temperature_bars": {
         "options": ":record: sampling/title.json\n",
         "steps": [{"temperature": 0.5}, {"temperature": 2}],
@@ -308,6 +315,8 @@ def test_the_link_can_be_copied(visit, address, name) -> None:
         ("sampling_explorer", "top_k=abc", "", "top k abc (here "),
         ("parameter_budget", "n_gpu=0&n_layer=9", "n_layer=9", "n gpu 0 (here 1)"),
         ("solution_path", "start1=77", "start1=2.5", "start1 77 (here 2.5)"),
+        ("double_descent", "features=1e9", "features=301", "features 1000000000 (here 301)"),
+        ("temperature_bars", "temperature=1e9", "temperature=2", "temperature 1000000000 (here 2)"),
     ],
     indirect=["name"],
 )

@@ -134,6 +134,7 @@ function render({ model, el }) {
     },
   });
   const words = h("p", { class: "cw-verdict" });
+  const onPaper = h("p", { class: "cw-on-paper" }); // where nobody can guess or drag
   const speaker = announcer(700);
   let own; // the test error of the fit that is drawn
 
@@ -143,13 +144,15 @@ function render({ model, el }) {
     right.draw(s, { curve, earlier, own, levels, drawn });
 
     const complete = curve.length === FEATURES.length;
-    const said = sentences(s, {
+    const shown = {
       own,
       middle: isMeasured(s.features, s.ridge) ? middleOf(s) : null,
       curve: complete ? curve : null,
       levels: drawn ? levels : null,
-    });
+    };
+    const said = sentences(s, shown);
     say(words, said.join(" "));
+    say(onPaper, sentences({ ...s, traced: MOST }, { ...shown, levels: null }).join(" "));
     right.picture.setAttribute("aria-busy", String(missing(s) !== undefined));
     if (complete) speaker.later(said);
   }
@@ -235,6 +238,7 @@ function render({ model, el }) {
     question,
     h("div", { class: "cw-controls" }, features, ridge, noise),
     words,
+    onPaper,
     tools,
     speaker.node,
   );
