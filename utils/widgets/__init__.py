@@ -11,6 +11,7 @@ from utils.lazy import exports
 __getattr__, __dir__, __all__ = exports(
     __name__,
     {
+        "attention_explorer": ["AttentionExplorer"],
         "double_descent": ["DoubleDescent"],
         "parameter_budget": ["ParameterBudget"],
         "sampling_explorer": ["SamplingExplorer"],

@@ -118,6 +118,7 @@ export class LiveGPT {
     this.vocabSize = config.vocab_size;
     this.contextLength = config.max_position_embeddings;
     this.length = 0; // positions in the cache
+    this.seen = null; // an array here gets the shares of attention, layer by layer, head by head
 
     const weight = (name) => {
       if (!tensors[name]) throw new Error(`the weights lack ${name}`);
@@ -249,6 +250,7 @@ export class LiveGPT {
       scores[t] = weight;
       sum += weight;
     }
+    this.seen?.push(scores.slice(0, now + 1).map((weight) => weight / sum));
     mixed.fill(0, own, own + d_head);
     for (let t = 0; t <= now; t++) {
       const share = scores[t] / sum;

@@ -1,0 +1,1 @@
+"""Commands behind the chapter on parameters."""
