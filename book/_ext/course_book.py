@@ -7,6 +7,7 @@ bibliography's HTML are repaired.
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -78,6 +79,13 @@ REPAIRS = (
 )
 
 
+# The link to the title page stands in no landmark: a screen reader's list of them misses it.
+_LOGO = re.compile(r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand logo")')
+_LOGO_IN_A_LANDMARK = (
+    r'<div class="sidebar-primary-item" role="navigation" aria-label="Title page">\1'
+)
+
+
 def repair_pages(app: Sphinx, exception: Exception | None) -> None:
     """Apply ``REPAIRS`` to every page that was written."""
     if not pages_were_written(app, exception):
@@ -93,6 +101,7 @@ def repaired_page(text: str) -> str:
     """A page's HTML with ``REPAIRS``."""
     for wrong, right in REPAIRS:
         text = text.replace(wrong, right)
+    text = _LOGO.sub(_LOGO_IN_A_LANDMARK, text)
     if 'class="page-toc"' not in text:
         # A page without sections has no outline that could follow the scrolling.
         text = text.replace(' data-bs-spy="scroll"', "")

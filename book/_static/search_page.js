@@ -1,5 +1,5 @@
 // What the search page does beyond Sphinx's searchtools.js, which defines `Search`.
-/* global Search, DOCUMENTATION_OPTIONS */
+/* global Search, DOCUMENTATION_OPTIONS, INDEX_SECTIONS */
 
 const MOST_EDITS = 2; // letters by which a word may differ from a term that is suggested instead
 
@@ -50,6 +50,14 @@ function nearestTerm(query) {
   }
   return nearest;
 }
+
+// Each result is [page, title, anchor, …]: an index entry gets the title of its section.
+const perform = Search._performSearch;
+Search._performSearch = (...query) =>
+  perform(...query).map(([page, title, anchor, ...rest]) => {
+    const section = INDEX_SECTIONS[page]?.[anchor.slice(1)];
+    return [page, section ? `${title} > ${section}` : title, anchor, ...rest];
+  });
 
 const search = Search.query;
 Search.query = (query) => {

@@ -12,10 +12,10 @@ PAGE = """# Sampling
 
 At the top there is some text, and p stands for a probability.
 
+## Which tokens stay?
+
 ```{index} !top-p, !nucleus sampling
 ```
-
-## Which tokens stay?
 
 The smallest set that reaches the sum is kept.
 """
@@ -53,6 +53,7 @@ def test_a_term_leads_to_its_section_first(address, visit):
     page = visit(f"{address}/search.html?q=top-p", wait="#search-results li a")
     first = page.locator("#search-results li a").first
     assert "sampling.html#index-0" in first.get_attribute("href")
+    assert first.inner_text() == "Sampling > Which tokens stay?"
 
 
 def test_an_excerpt_holds_the_article_and_no_answer(web, visit):
