@@ -35,6 +35,14 @@ A guess among 64 words would be right with probability {chance:.3f}.
 
 The stored model is the one in the first line; the others were trained by the same command, those of
 one layer to compare with.
+
+In each model of two layers one head of the first looks at the word just before.
+Below: how large a share it gives to that word, and the probability of the right word after
+themselves with each head of the first layer silenced in turn.
+
+| seed | head | its share to the word before | without it | without one of the others |
+|---|---|---|---|---|
+{silenced}
 """
 
 
@@ -44,6 +52,10 @@ def readme(card: dict[str, Any], segment: int, context: int) -> str:
     for model in card["models"]:
         numbers = [f"{p:.3f}" for p in model["right"].values()]
         lines.append(f"| {model['layers']} | {model['seed']} | {' | '.join(numbers)} |")
+    silenced = []
+    for model in card["models"]:
+        if model["layers"] == 2:
+            silenced.append(_silenced_line(model))
     return TEXT.format(
         **card["settings"],
         parameters=card["parameters"],
@@ -53,4 +65,15 @@ def readme(card: dict[str, Any], segment: int, context: int) -> str:
         context=context,
         chance=1 / 64,
         table="\n".join(lines),
+        silenced="\n".join(silenced),
     )
+
+
+def _silenced_line(model: dict[str, Any]) -> str:
+    """The head that looks at the word before, and what silencing it or another costs."""
+    shares = model["heads"]["previous"][0]  # of each head of the first layer
+    head = shares.index(max(shares))
+    others = list(model["without_head"])
+    without = others.pop(head)
+    span = f"{min(others):.3f} to {max(others):.3f}"
+    return f"| {model['seed']} | {head + 1} | {shares[head]:.2f} | {without:.3f} | {span} |"

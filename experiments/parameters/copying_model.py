@@ -15,9 +15,12 @@ first marks each place with the word before it, and a head of the second looks f
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,7 +29,7 @@ from torch import Tensor
 from experiments.parameters.copying_card import readme
 from experiments.settings import add_settings, distinct, one_line_errors, parser, take_settings
 from utils.files import write_text
-from utils.models.gpt import GPT, GPTConfig
+from utils.models.gpt import GPT, Block, GPTConfig
 from utils.models.interop import load_pretrained, save_pretrained
 from utils.records import write_json
 from utils.runtime import generator, repo_root
@@ -67,6 +70,8 @@ class Settings:
     def __post_init__(self) -> None:
         for seed in distinct("seeds", self.seeds):
             integer("seeds", seed, 0)
+        integer("steps", self.steps, 1)
+        integer("batch_size", self.batch_size, 1)
         integer("rows", self.rows, 1)
 
 
@@ -101,10 +106,10 @@ def passage(seed: int, case: str) -> list[int]:
 
 def _without_old_neighbours(segment: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     """The words of ``segment`` in an order in which none follows the word that it followed."""
-    pairs = set(zip(segment[:-1].tolist(), segment[1:].tolist(), strict=True))
+    pairs = set(pairwise(segment.tolist()))
     while True:
         order = chance.permutation(segment)  # (SEGMENT,)
-        if not pairs & set(zip(order[:-1].tolist(), order[1:].tolist(), strict=True)):
+        if not pairs & set(pairwise(order.tolist())):
             return order
 
 
@@ -175,10 +180,40 @@ def _looks_in(model: GPT, row: int) -> Tensor:
     return torch.stack((previous, followers))
 
 
+@contextlib.contextmanager
+def silenced(model: GPT, layer: int, head: int) -> Iterator[None]:
+    """What this head has gathered does not reach the residual stream. Counted from 0."""
+    attention = cast("Block", model.blocks[layer]).attn
+    weight = attention.out.weight  # (C, H · D)
+    columns = slice(head * attention.d_head, (head + 1) * attention.d_head)
+    kept = weight[:, columns].detach().clone()  # (C, D)
+    with torch.no_grad():
+        weight[:, columns] = 0
+        try:
+            yield
+        finally:
+            weight[:, columns] = kept
+
+
+def right_without(model: GPT, rows: int) -> list[float]:
+    """`right_words` of passages said twice, with each head of the first layer silenced in turn."""
+    found = []
+    for head in range(model.config.n_head):
+        with silenced(model, 0, head):
+            found.append(right_words(model, "twice", rows))
+    return found
+
+
 def measured(model: GPT, layers: int, seed: int, rows: int) -> dict[str, Any]:
     """What the card says of one model."""
     right = {case: right_words(model, case, rows) for case in CASES}
-    return {"layers": layers, "seed": seed, "right": right, "heads": looks(model, rows)}
+    return {
+        "layers": layers,
+        "seed": seed,
+        "right": right,
+        "without_head": right_without(model, rows),
+        "heads": looks(model, rows),
+    }
 
 
 # ---- the command ---------------------------------------------------------------------------------

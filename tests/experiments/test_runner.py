@@ -24,6 +24,9 @@ COMMANDS = (
     "experiments.course_gpt.train",
     "experiments.double_descent.cnn_sweep",
     "experiments.implicit_regularization.cnn_dynamics",
+    "experiments.parameters.attention_data",
+    "experiments.parameters.copying_model",
+    "experiments.sampling.determinism",
     "experiments.sampling.explorer_data",
     "experiments.sampling.title_data",
 )

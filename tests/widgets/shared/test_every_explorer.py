@@ -40,6 +40,13 @@ EXPLORERS = {
         "chart": ".cw-charts",
         "data": ".cw-keys i",
     },
+    "attention_explorer": {
+        "options": ":record: parameters/attention.json\n",
+        "steps": [{"layer": 1, "place": 6}, {"model": "course", "removed": 3}],
+        "slider": "Words",
+        "chart": ".cw-next",
+        "data": ".cw-track i",
+    },
     "temperature_bars": {
         "options": ":record: sampling/title.json\n",
         "steps": [{"temperature": 0.5}, {"temperature": 2}],
@@ -316,6 +323,7 @@ def test_the_link_can_be_copied(visit, address, name) -> None:
         ("parameter_budget", "n_gpu=0&n_layer=9", "n_layer=9", "n gpu 0 (here 1)"),
         ("solution_path", "start1=77", "start1=2.5", "start1 77 (here 2.5)"),
         ("double_descent", "features=1e9", "features=301", "features 1000000000 (here 301)"),
+        ("attention_explorer", "layer=7&removed=2", "removed=2", "layer 7 (here 2)"),
         ("temperature_bars", "temperature=1e9", "temperature=2", "temperature 1000000000 (here 2)"),
     ],
     indirect=["name"],

@@ -25,9 +25,8 @@ function barCell(kind) {
 function tokenRow(uid, place, { onChoose, onRemove }) {
   const radio = h("input", { type: "radio", name: `${uid}-place`, value: place });
   const text = h("span", { class: "cw-token" });
-  const state = h("span", { class: "cw-hidden" });
-  const number = h("span", { class: "cw-place", "aria-hidden": "true" }, String(place));
-  const label = h("label", {}, radio, number, text, state);
+  const number = h("span", { class: "cw-place" }, String(place));
+  const label = h("label", {}, radio, number, text);
   const cells = Array.from({ length: HEADS }, () => barCell("cw-look"));
   const effect = barCell("cw-effect");
   const remove = h("button", { type: "button", class: "cw-remove" });
@@ -36,7 +35,7 @@ function tokenRow(uid, place, { onChoose, onRemove }) {
   radio.addEventListener("keydown", (event) => {
     if (event.key !== "Delete" && event.key !== "Backspace") return;
     event.preventDefault();
-    onRemove(place);
+    onRemove(place, true);
   });
   const row = h(
     "tr",
@@ -56,7 +55,7 @@ function tokenRow(uid, place, { onChoose, onRemove }) {
     radio.checked = chosen;
     radio.disabled = removed;
     say(text, shown);
-    say(state, removed ? `, ${ATTENTION_WORDS.gone}` : "");
+    radio.setAttribute("aria-label", ATTENTION_WORDS.word(shown, place, removed));
     cells.forEach(({ show }, head) => {
       const share = looks[head];
       show(share, share === null ? "" : wholePercent(share));
@@ -73,7 +72,8 @@ function tokenRow(uid, place, { onChoose, onRemove }) {
 
 /**
  * The table and its `draw`. `onChoose(place)`: the reader asks where this place looks.
- * `onRemove(place)`: the reader removes it, or puts it back. Places count from 1.
+ * `onRemove(place, byKey)`: the reader removes it, or puts it back; by a key, its radio button has
+ * the focus. Places count from 1.
  */
 export function tokenTable(uid, on) {
   const rows = Array.from({ length: RANGES.place[1] }, (_, i) => tokenRow(uid, i + 1, on));

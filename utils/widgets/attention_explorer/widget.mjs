@@ -112,16 +112,16 @@ function render({ model, el }) {
 
   const table = tokenTable(uid, {
     onChoose: (place) => change({ place }),
-    onRemove(place) {
+    onRemove(place, byKey) {
       const s = now();
       const putBack = s.removed === place;
       // A word that is removed can no longer be the one that looks: the last word takes its place.
       const looking = s.place === place && !putBack ? null : s.place;
+      focusAfterDraw = byKey === true; // a word that is gone would lose the keyboard
       change({ removed: putBack ? null : place, place: looking });
-      if (root.contains(document.activeElement)) focusAfterDraw = true;
     },
   });
-  let focusAfterDraw = false; // a button or a word that is gone would lose the keyboard
+  let focusAfterDraw = false;
   const chart = nextChart();
   const verdict = h("p", { class: "cw-verdict" });
   const gain = h("p", { class: "cw-note" });
