@@ -26,6 +26,7 @@ ROOMS = (
     "models",  # the transformer, its budget, n-gram rivals, the course's stored models
     "training",  # the loop, its settings, checkpoints, many small networks at once
     "landscape",  # random features, curvature, paths of an optimizer
+    "scaling",  # fits and published laws of the loss, IsoFLOP sweeps
     "sampling",  # transforms of logits, engines, generation, stop strings
     "book",  # its environment, building and serving it, executing notebooks
     "widgets",  # explorers and sliders
