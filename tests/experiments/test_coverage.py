@@ -56,7 +56,7 @@ def test_a_stopped_one_continues_to_the_same_result(tmp_path):
     [
         ({"repetitions": 0}, "repetitions must be a whole number of at least 1, got 0"),
         ({"bootstraps": 39}, "bootstraps must be a whole number of at least 40, got 39"),
-        ({"noise": 0.0}, r"noise must be a number in \(0, inf\), got 0"),
+        ({"noise": 0.0}, r"noise must be a number in \(0, inf\), got 0.0"),
         ({"additive_sizes": 2}, "additive_sizes must be a whole number of at least 3, got 2"),
         ({"coupled_sizes": 2}, "coupled_sizes must be a whole number of at least 3, got 2"),
     ],

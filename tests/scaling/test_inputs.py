@@ -52,7 +52,13 @@ def test_lists_are_equally_long(fit):
 
 
 @pytest.mark.parametrize(
-    ("fit", "least"), [(fit_chinchilla, 5), (FITS["kaplan"], 5), (FITS["coupled"], 6)]
+    ("fit", "least"),
+    [
+        (fit_chinchilla, 5),
+        (FITS["kaplan"], 5),
+        (FITS["coupled"], 6),
+        (partial(fit_law, form="kaplan_2020"), 4),
+    ],
 )
 def test_there_is_a_run_for_each_parameter(fit, least):
     fit(N[:least], D[:least], LOSS[:least])

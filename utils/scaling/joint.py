@@ -30,13 +30,16 @@ from utils.validate import choice, integer, number
 # the smallest loss that E is.
 EXPONENTS = (0.05, 0.1, 0.2, 0.4, 0.8)
 KS = (0.2, 0.5, 1.0)
+KS_2020 = (0.05, 0.1, 0.2, 0.4)  # where beta is 1, k is the exponent of the data term
 FLOORS = (0.0, 0.5, 0.8)
-# Which of E, A, B, alpha, beta, k a form leaves free.
+# Which of E, A, B, alpha, beta, k a form leaves free. In "kaplan_2020" beta is 1.
 FREE = {
     "additive": (True, True, True, True, True, False),
     "kaplan": (False, True, True, True, True, True),
     "coupled": (True, True, True, True, True, True),
+    "kaplan_2020": (False, True, True, True, False, True),
 }
+WITHOUT_FLOOR = ("kaplan", "kaplan_2020")
 FORMS = tuple(FREE)
 NO_FLOOR = -60.0  # log E where E is 0
 UNIT = 1e-3  # of the residuals, or delta where that is less
@@ -50,7 +53,7 @@ SAME = 1e-7  # a round that lowers the objective by a smaller share has arrived
 class LawFit(Law):
     """A fitted `Law`.
 
-    form: "additive", "kaplan" or "coupled". n_runs: how many runs it was fitted to.
+    form: one of `FORMS`. n_runs: how many runs it was fitted to.
     objective: the sum over runs of the Huber loss, as in Hoffmann et al. 2022.
     converged: whether a further descent no longer lowered the objective, and every exponent stayed
         in its range. Where it is False, the numbers are where the search stopped and no more.
@@ -105,12 +108,13 @@ def fit_law(
     n_starts: int | None = None,
     start: Law | None = None,
 ) -> LawFit:
-    """Fit a joint law L = (A/N^alpha + B/D^beta)^k + E to runs; see `Law` for the three forms.
+    """Fit a joint law L = (A/N^alpha + B/D^beta)^k + E to runs; see `Law` for its forms.
 
     n_params, n_tokens, loss: N, D and the final loss in nats of each run, all (n_runs,).
-    form: "additive" (k = 1, five parameters), "kaplan" (E = 0, five) or "coupled" (six).
+    form: "additive" (k = 1, five parameters), "kaplan" (E = 0, five), "coupled" (six), or
+        "kaplan_2020" (E = 0 and beta = 1, four), which is the law as Kaplan et al. write it.
     delta: where the Huber loss turns from squares to sizes, in relative error of the loss.
-    k: hold the exponent k of the form "kaplan" or "coupled" at this value.
+    k: hold the exponent k of a form that has one at this value.
     n_starts: from how many starts to descend, the best on the grid first; None means 3 for the
         additive form and 8 for the others, which have more than one valley.
     start: descend from this law alone instead, as `bootstrap` does.
@@ -122,7 +126,7 @@ def fit_law(
     delta = number("delta", delta, 0.0, open_low=True)
     free = np.array(FREE[form])
     if k is not None:
-        choice("form", form, ("kaplan", "coupled"))
+        choice("form", form, tuple(name for name in FORMS if name != "additive"))
         k = number("k", k, SMALLEST_K)
         free[5] = False
     if n_starts is None:
@@ -137,7 +141,8 @@ def fit_law(
         starts = [runs.theta_of(start, form, k)]
     else:
         starts = sorted(_starts(runs, form, k), key=lambda theta: runs.objective(theta)[0])
-    ends = [_descend(runs, theta, free) for theta in starts[:n_starts]]
+    tied = form == "kaplan_2020"
+    ends = [_descend(runs, theta, free, tied) for theta in starts[:n_starts]]
     theta, objective, arrived = min(ends, key=lambda end: end[1])
 
     law = runs.law_of(theta, form)
@@ -261,7 +266,7 @@ class _Runs:
         log_e, log_a, log_b, alpha, beta, log_k = (float(value) for value in theta)
         k = 1.0 if form == "additive" else float(np.exp(log_k))
         return Law(
-            E=0.0 if form == "kaplan" else float(np.exp(log_e)),
+            E=0.0 if form in WITHOUT_FLOOR else float(np.exp(log_e)),
             A=float(np.exp((log_a + alpha * self.middle_n) / k)),
             B=float(np.exp((log_b + beta * self.middle_d) / k)),
             alpha=alpha / k,
@@ -277,7 +282,7 @@ class _Runs:
         log_e = np.log(law.E) if law.E > 0 else NO_FLOOR
         return np.array(
             [
-                NO_FLOOR if form == "kaplan" else max(log_e, NO_FLOOR),
+                NO_FLOOR if form in WITHOUT_FLOOR else max(log_e, NO_FLOOR),
                 law.k * np.log(law.A) - alpha * self.middle_n,
                 law.k * np.log(law.B) - beta * self.middle_d,
                 alpha,
@@ -295,6 +300,9 @@ def _starts(runs: _Runs, form: str, k: float | None) -> list[np.ndarray]:
     exponents = list(product(EXPONENTS, EXPONENTS))
     if form == "additive":
         return [_project_additive(runs, alpha, beta) for alpha, beta in exponents]
+    if form == "kaplan_2020":
+        ks = KS_2020 if k is None else (k,)
+        return [_project_coupled(runs, a, k_, k_, 0.0) for a, k_ in product(EXPONENTS, ks)]
     ks = KS if k is None else (k,)
     floors = FLOORS if form == "coupled" else (0.0,)
     starts = []
@@ -326,8 +334,12 @@ def _project_coupled(runs: _Runs, alpha: float, beta: float, k: float, floor: fl
     return np.array([log_e, log_a, log_b, alpha, beta, np.log(k)])
 
 
-def _descend(runs: _Runs, theta: np.ndarray, free: np.ndarray) -> tuple[np.ndarray, float, bool]:
+def _descend(
+    runs: _Runs, theta: np.ndarray, free: np.ndarray, tied: bool
+) -> tuple[np.ndarray, float, bool]:
     """Descend from ``theta`` in the entries that are ``free``, until it gets no lower.
+
+    tied: whether beta is 1, so that the beta' of theta, which is k·beta, goes along with k.
 
     Gives where it ended, the objective there, and whether it had arrived. BFGS can take a kink of
     the Huber loss for the end. A second descent from there, which has forgotten the curvature of
@@ -339,21 +351,26 @@ def _descend(runs: _Runs, theta: np.ndarray, free: np.ndarray) -> tuple[np.ndarr
 
     def of_free(values: np.ndarray) -> tuple[float, np.ndarray]:
         theta[free] = values
+        if tied:
+            theta[4] = np.exp(theta[5])
         value, gradient = runs.objective(theta)
+        if tied:
+            gradient[5] += gradient[4] * theta[4]
         return value, gradient[free]
 
     best = theta[free].copy()
     lowest = of_free(best)[0]
+    arrived = False
     for _ in range(ROUNDS):
         found = _bfgs(of_free, best)
         gain = lowest - found.fun
         if found.fun < lowest:
             best, lowest = found.x, float(found.fun)
         if gain <= SAME * (1 + lowest):
-            theta[free] = best
-            return theta, lowest, bool(np.isfinite(best).all())
-    theta[free] = best
-    return theta, lowest, False
+            arrived = bool(np.isfinite(best).all())
+            break
+    of_free(best)  # it writes them into theta
+    return theta, lowest, arrived
 
 
 def _bfgs(of_free: Callable, values: np.ndarray):

@@ -58,8 +58,8 @@ class Law:
     *coupled* law (Skaling, arXiv:2608.07222, details from abstract or secondary source).
 
     Kaplan et al. write [(Nc/N)^(αN/αD) + Dc/D]^αD. That is this formula at E = 0, k = αD,
-    alpha = αN/αD, beta = 1, A = Nc^(αN/αD) and B = Dc. Their beta is thus fixed at 1; our form
-    "kaplan" leaves it free, one parameter more than theirs.
+    alpha = αN/αD, beta = 1, A = Nc^(αN/αD) and B = Dc. Their beta is thus fixed at 1. `fit_law`
+    has both: "kaplan_2020" with it, and "kaplan", the case E = 0 of the coupled law, without.
 
     >>> law = Law(E=1.5, A=400.0, B=400.0, alpha=0.5, beta=0.5)
     >>> float(law.loss(1e6, 1e8))  # 1.5 + 400 / 1000 + 400 / 10000
