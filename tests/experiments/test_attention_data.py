@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from experiments.parameters import attention_data as ad
+from experiments.parameters import copying_model as cm
 from utils import records
 from utils.models.gpt import GPT, GPTConfig
-from utils.widgets.attention_explorer.settings import CASES, PLACES, SENTENCES
+from utils.widgets.attention_explorer.settings import CASES, SENTENCES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -82,7 +83,7 @@ def test_the_lists_fit_the_explorer() -> None:
     assert len(lists) == SENTENCES
     for cases in lists:
         assert tuple(cases) == CASES
-        assert {len(ids) for ids in cases.values()} == {PLACES}
+        assert {len(ids) for ids in cases.values()} == {cm.SEGMENT + ad.SAID}
         assert cases["twice"][-1] == cases["twice"][ad.SAID - 1]
 
 

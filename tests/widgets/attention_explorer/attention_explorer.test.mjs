@@ -24,7 +24,7 @@ import {
 const fixture = JSON.parse(readFileSync(process.env.COURSE_FIXTURE, "utf8"));
 const { record } = fixture;
 const get = (asked) => (key) => asked[key] ?? record[key];
-const read = reader(record);
+const read = reader((key) => record[key]);
 
 /** Every share and every probability of a reading is torch's, up to a tolerance. */
 function assertReading(reading, { shares, next }, tolerance) {

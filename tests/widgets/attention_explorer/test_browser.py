@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.small_book import code_cell, notebook, widget_book
 from utils import records
+from utils.models.course import load
 from utils.runtime import repo_root
 from utils.widgets.attention_explorer.settings import RECORD, USUAL
+from utils.widgets.attention_explorer.shares import attention_shares
 
 NAME = "attention-explorer"
 DIRECTIVE = """```{anywidget} utils/widgets/attention_explorer/widget.mjs
@@ -19,7 +22,8 @@ DIRECTIVE = """```{anywidget} utils/widgets/attention_explorer/widget.mjs
 """
 INDEX = f"""# Attention
 
-{DIRECTIVE}{{}}
+{DIRECTIVE}:live: course_gpt
+{{}}
 ```
 
 ## A section
@@ -201,7 +205,7 @@ def test_another_word_leaves_them_where_they_were(opened) -> None:
 
 def test_another_order_changes_what_is_copied(opened) -> None:
     page = opened()
-    page.get_by_label("Text").select_option("shuffled")
+    page.get_by_label("Text", exact=True).select_option("shuffled")
     ids = RECORDED["copy"]["sentences"][USUAL["words"] - 1]["shuffled"]
     follower = WORDS[ids[ids.index(ids[12]) + 1]]
     page.wait_for_function(
@@ -230,7 +234,7 @@ def test_the_effects_stand_beside_the_shares(opened) -> None:
 
 def test_the_course_model_is_shown_as_it_was_recorded(opened) -> None:
     page = opened("removed=6&layer=1")
-    page.get_by_label("Model").select_option("course")
+    page.get_by_label("Model", exact=True).select_option("course")
     page.wait_for_function("document.querySelector('.cw-token').textContent === 'M'")
     prompt = RECORDED["course"]["prompts"][0]
     visible = page.locator(".cw-token:visible").all_inner_texts()
@@ -242,7 +246,7 @@ def test_the_course_model_is_shown_as_it_was_recorded(opened) -> None:
     shown = next_words(page)
     for text in sorted(p, key=lambda text: -p[text])[:6]:
         assert shown[text.strip()][0] == f"{100 * p[text]:.1f}\u00a0%"
-    page.get_by_label("Text").select_option("door")
+    page.get_by_label("Text", exact=True).select_option("door")
     page.wait_for_function("document.querySelector('.cw-token').textContent === 'She'")
     assert "“door” leads" in verdict(page)
     page.get_by_role("button", name="Reset all").click()
@@ -277,6 +281,54 @@ def test_each_step_of_the_page_shows_what_it_speaks_of(visit, site) -> None:
         page.wait_for_function(
             "text => document.querySelector('.cw-verdict').textContent === text", arg=before
         )
+
+
+# ---- the reader's own text -----------------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_the_course_model_reads_the_readers_own_text(visit, site, address) -> None:
+    page = visit(f"{address}/index.html")
+    page.get_by_role("button", name="Load the model").click()
+    field = page.locator(".cw-own input")
+    field.wait_for()
+    assert field.evaluate("node => node === document.activeElement")
+    field.fill("")
+    page.keyboard.press("Enter")
+    status = page.locator(".cw-live [role=status]")
+    assert status.inner_text() == "The text has 0 tokens; it must have 2 to 16."
+    field.fill("the old man and the young man and the old woman and the young woman and the child")
+    page.keyboard.press("Enter")
+    assert "tokens; it must have 2 to 16." in status.inner_text()
+
+    text = "He opened the door and went"
+    field.fill(text)
+    page.get_by_role("button", name="Read").click()
+    page.wait_for_function("document.querySelector('.cw-token').textContent === 'He'")
+    model, tokenizer = load()
+    ids = tokenizer.encode(text).ids
+    tokens = page.locator(".cw-token:visible").all_inner_texts()
+    assert tokens == [tokenizer.decode([token]).strip() for token in ids]
+    p = model(torch.tensor([ids]))[0, -1].softmax(-1)
+    shown = next_words(page)
+    for token in p.topk(4).indices.tolist():
+        name = tokenizer.decode([token]).strip()
+        assert percent(shown[name][0]) == pytest.approx(100 * float(p[token]), abs=2)
+    looks = attention_shares(model, ids)[4, :, -1]  # (H, T) of layer 5
+    for place in range(len(ids)):
+        own = [int(share) for share in shares(page, place + 1)]
+        assert own == pytest.approx((100 * looks[:, place]).tolist(), abs=4)
+
+    page.get_by_label("Show what removing each word does").check()
+    page.wait_for_selector("td.cw-effect:visible")
+    page.get_by_role("button", name="Remove went, place 6").click()
+    page.wait_for_function("document.querySelector('.cw-verdict').textContent.includes('Without')")
+    field.fill("Once upon a time")  # the settings stay, the text is another
+    page.get_by_role("button", name="Read").click()
+    page.wait_for_function("document.querySelector('.cw-token').textContent !== 'He'")
+    assert page.locator(".cw-gone").count() == 0
+    page.get_by_label("Model", exact=True).select_option("copy")
+    page.wait_for_function(f"document.querySelector('.cw-token').textContent === '{SHOWN[0]}'")
 
 
 # ---- every reader --------------------------------------------------------------------------------

@@ -301,7 +301,7 @@ def test_its_output_on_a_page_holds_the_settings_and_names_the_record() -> None:
     ("settings", "message"),
     [
         ({"layer": 9}, "layer must be a whole number in [1, 6], got 9"),
-        ({"removed": -1}, "removed must be a whole number in [0, 13], got -1"),
+        ({"removed": -1}, "removed must be a whole number in [0, 16], got -1"),
         (
             {"text": "none"},
             "text must be one of 'twice', 'shuffled', 'others', 'names', 'door', got 'none'",

@@ -1,13 +1,14 @@
 // What a model made of a text: the shares of attention, and the probabilities of the next word. The
-// copying model runs here, the course model was recorded. Pure functions, no page.
+// copying model runs here; the course model was recorded, and runs here too once it is loaded. Pure
+// functions, no page.
 import { COPYING_MODEL } from "course:widgets/attention_explorer/settings";
+import { bytesOf } from "../shared/base64.mjs";
 import { LiveGPT, readSafetensors } from "../sampling_explorer/live_gpt.mjs";
 
 // A reading is `{ tokens, present, layers, heads, shares, next }`: the texts of all tokens; the
 // places, from 0, of those that were read; `shares[layer][head][i]`, the shares that the i-th of
 // them gives to itself and those before it; `next`, a list of `{ text, p }`, the likeliest first.
 
-const bytesOfBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const likeliestFirst = (next) => next.sort((a, b) => b.p - a.p);
 
 /** All places but the one that is removed, counted from 1; 0 removes none. */
@@ -16,28 +17,20 @@ function presentPlaces(count, removed) {
   return places.filter((place) => place !== removed - 1);
 }
 
-// ---- The copying model, live
-
-let copying = null; // made when first used
-
-function copyingModel() {
-  if (copying === null) {
-    const { config, weights } = COPYING_MODEL;
-    copying = new LiveGPT(config, readSafetensors(bytesOfBase64(weights).buffer).tensors);
-  }
-  return copying;
-}
+// ---- A model in this page
 
 function softmax(logits) {
-  const largest = Math.max(...logits);
+  const largest = logits.reduce((a, b) => Math.max(a, b));
   const powers = Array.from(logits, (z) => Math.exp(z - largest));
   const sum = powers.reduce((a, b) => a + b);
   return powers.map((power) => power / sum);
 }
 
-/** What the copying model makes of the token `ids` without the place `removed`. */
-export function readCopying(ids, removed) {
-  const gpt = copyingModel();
+/**
+ * What a model in this page makes of the token `ids` without the place `removed`. `texts`: of every
+ * token of the vocabulary.
+ */
+export function readLive(gpt, texts, ids, removed) {
   const layers = gpt.blocks.length;
   const heads = gpt.sizes.n_head;
   const present = presentPlaces(ids.length, removed);
@@ -49,16 +42,17 @@ export function readCopying(ids, removed) {
     logits = gpt.step(ids[place]);
     gpt.seen.forEach((row, i) => shares[Math.floor(i / heads)][i % heads].push([...row]));
   }
-  const { words } = COPYING_MODEL;
-  const next = softmax(logits).map((p, id) => ({ text: words[id], p }));
-  return {
-    tokens: ids.map((id) => words[id]),
-    present,
-    layers,
-    heads,
-    shares,
-    next: likeliestFirst(next),
-  };
+  const next = likeliestFirst(softmax(logits).map((p, id) => ({ text: texts[id], p })));
+  return { tokens: ids.map((id) => texts[id]), present, layers, heads, shares, next };
+}
+
+let copying = null; // made when first used
+
+/** What the copying model makes of the token `ids` without the place `removed`. */
+export function readCopying(ids, removed) {
+  const { config, words, weights } = COPYING_MODEL;
+  copying ??= new LiveGPT(config, readSafetensors(bytesOf(weights).buffer).tensors);
+  return readLive(copying, words, ids, removed);
 }
 
 // ---- The course model, recorded
@@ -70,7 +64,7 @@ export function readCopying(ids, removed) {
 export function readRecorded({ layers, heads }, prompt, removed) {
   const present = presentPlaces(prompt.tokens.length, removed);
   const { shares: packed, p } = prompt.readings[removed];
-  const steps = bytesOfBase64(packed);
+  const steps = bytesOf(packed);
   let i = 0; // in the steps: layer by layer, head by head, row after row
   const shares = Array.from(
     { length: layers },
@@ -90,17 +84,18 @@ export function readRecorded({ layers, heads }, prompt, removed) {
 // ---- What the explorer shows of a reading
 
 /**
- * The readings of the record `{ course, copy }`, each made once: `reading(s, removed)`, by default
- * with what the settings remove.
+ * The readings of what `get("course")` and `get("copy")` hold, each made once: `reading(s, removed)`,
+ * by default with what the settings remove. A prompt may hold its readings, as the reader's own does.
  */
-export function reader({ course, copy }) {
+export function reader(get) {
   const known = new Map();
   return (s, removed = s.removed) => {
-    const key = [s.model, s.text, s.model === "copy" ? s.words : "", removed].join();
+    const ids = s.model === "copy" ? get("copy").sentences[s.words - 1][s.text] : null;
+    const prompt = ids ? null : get("course").prompts.find(({ key }) => key === s.text);
+    if (prompt?.live) return prompt.live[removed];
+    const key = [s.model, s.text, ids ? s.words : "", removed].join();
     if (!known.has(key)) {
-      const made = s.model === "copy"
-        ? readCopying(copy.sentences[s.words - 1][s.text], removed)
-        : readRecorded(course, course.prompts.find((prompt) => prompt.key === s.text), removed);
+      const made = ids ? readCopying(ids, removed) : readRecorded(get("course"), prompt, removed);
       known.set(key, made);
     }
     return known.get(key);

@@ -19,7 +19,7 @@ MODELS = {"copy": 2, "course": 5}
 CASES = ("twice", "shuffled", "others")  # what the copying model reads first
 SENTENCES = 12  # draws of its words
 LAYERS = 6  # of the larger model
-PLACES = 13  # words of the longest text
+PLACES = 16  # tokens of the longest text
 
 RANGES: dict[str, tuple[float, float]] = {
     "words": (1, SENTENCES),

@@ -103,7 +103,10 @@ export function tokenTable(uid, on) {
     effectHead.hidden = changes === null;
     rows.forEach(({ row, draw: drawRow }, i) => {
       row.hidden = i >= tokens.length;
-      if (row.hidden) return;
+      if (row.hidden) {
+        row.className = "";
+        return;
+      }
       drawRow({
         token: tokens[i],
         chosen: s.place === i + 1,

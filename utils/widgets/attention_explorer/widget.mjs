@@ -16,6 +16,7 @@ import {
 } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
 import { nextChart } from "./next_chart.mjs";
+import { ownTextPanel } from "./own_text.mjs";
 import { effects, looksOf, reader } from "./readings.mjs";
 import { linkable, settings, textsOf } from "./settings.mjs";
 import { tokenTable } from "./token_table.mjs";
@@ -34,7 +35,7 @@ function render({ model, el }) {
   const get = (key) => model.get(key);
   const now = () => settings(get);
   const change = changer(model, USUAL);
-  const read = reader({ course: get("course"), copy: get("copy") });
+  const read = reader(get);
 
   // ---- Controls
 
@@ -80,16 +81,17 @@ function render({ model, el }) {
       compare: null,
     }));
 
-  let offered = ""; // the model whose texts stand in the list
+  let offered = ""; // the names of the texts in the list
   function drawControls(s, layers) {
     models.list.value = s.model;
-    if (offered !== s.model) {
-      const name = (key) => get("course").prompts.find((prompt) => prompt.key === key)?.prompt;
-      const names = textsOf(s.model, get).map((
-        key,
-      ) => [key, ATTENTION_WORDS.cases[key] ?? `${name(key)} …`]);
+    const nameOf = (key) => get("course").prompts.find((prompt) => prompt.key === key)?.prompt;
+    const names = textsOf(s.model, get).map((key) => [
+      key,
+      ATTENTION_WORDS.cases[key] ?? `${nameOf(key)} …`,
+    ]);
+    if (offered !== String(names)) {
       texts.list.replaceChildren(...options(Object.fromEntries(names)));
-      offered = s.model;
+      offered = String(names);
     }
     texts.list.value = s.text;
     words.node.hidden = s.model !== "copy";
@@ -153,6 +155,18 @@ function render({ model, el }) {
 
   // ---- The page
 
+  const live = get("live"); // where the model's weights are, on a page that has them
+  const panel = live && ownTextPanel({
+    live,
+    uid,
+    onRead(own) {
+      const course = get("course");
+      const others = course.prompts.filter(({ key }) => key !== own.key);
+      model.set("course", { ...course, prompts: [...others, own] });
+      change({ model: "course", text: own.key, place: null, removed: null });
+      request(); // another text may have the same settings
+    },
+  });
   const tools = h("div", { class: "cw-tools" }, reset);
   const hint = h("p", { class: "cw-note" }, ATTENTION_WORDS.hint);
   const root = h(
@@ -174,17 +188,22 @@ function render({ model, el }) {
         h("div", { class: "cw-said" }, verdict, gain, tools),
       ),
     ),
+    panel ? panel.node : "",
     speaker.node,
   );
+  const request = queued(draw);
   return mount({
     model,
     el,
     root,
     keys: linkable,
-    request: queued(draw),
+    request,
     draw,
     tools,
-    dispose: speaker.cancel,
+    dispose() {
+      panel?.dispose();
+      speaker.cancel();
+    },
   });
 }
 

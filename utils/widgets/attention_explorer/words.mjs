@@ -33,6 +33,18 @@ export const ATTENTION_WORDS = {
   hint: "Choose a word to see where it looks; × removes it (with the keyboard: arrows and Delete).",
 };
 
+/** What is said about the reader's own text. */
+export const OWN_WORDS = {
+  title: "Your own text, read by the course’s model",
+  first: "The king took the crown, and the queen took the",
+  label: "Your text",
+  submit: "Read",
+  reading: "Reading…",
+  read: (count) => `Read: ${count} tokens, as they stand and without each of them.`,
+  refused: (count, [fewest, most]) =>
+    `The text has ${count} tokens; it must have ${fewest} to ${most}.`,
+};
+
 /** A share or a probability in whole per cent, which says 0 and 100 of what comes close to them. */
 export const wholePercent = (share) => `${Math.round(100 * share)}`;
 

@@ -3,6 +3,7 @@
 // each engine has, and in which order, comes from utils/sampling/settings.py. Pure functions, no
 // page.
 import { ENGINES, OFF, TRUNCATIONS } from "course:sampling/settings";
+import { bytesOf } from "../shared/base64.mjs";
 
 /** Whether a setting changes nothing. */
 export function isOff(name, s) {
@@ -264,14 +265,6 @@ export function uniform(seed, n) {
 }
 
 // ---- What the page is given
-
-/** The bytes that a base64 text stands for. */
-export function bytesOf(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  return bytes;
-}
 
 /** Recorded logits: base64 of little-endian int16, times `scale`. */
 export function unpackLogits(base64, scale) {

@@ -1,8 +1,9 @@
 // The part of the sampling explorer that writes with the course's model, in the reader's own page.
 import { button, numberField } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
-import { nats, percent, short, WORDS_OF_LOADING } from "./words.mjs";
-import { loadModel, Writer } from "./writer.mjs";
+import { modelLoader } from "./loading.mjs";
+import { nats, percent, short } from "./words.mjs";
+import { Writer } from "./writer.mjs";
 
 const SLICE = 20; // milliseconds of work before the page may answer and paint
 const CHART_EVERY = 250; // milliseconds between two distributions for the chart
@@ -108,34 +109,14 @@ export function livePanel({ live, uid, now, show }) {
 
   // ---- Loading
 
-  const size = live.sizes.reduce((sum, bytes) => sum + bytes, 0);
-  const bar = h("progress", { max: size, "aria-label": WORDS_OF_LOADING.begun });
-  const amount = h("span");
-  const progress = h("p", { class: "cw-progress", hidden: true }, bar, amount);
-
-  function showProgress(bytes) {
-    bar.value = bytes;
-    amount.textContent = WORDS_OF_LOADING.progress(bytes, size);
-  }
-
-  const load = button(WORDS_OF_LOADING.offer(size), async () => {
-    load.disabled = true;
-    progress.hidden = false;
-    status.textContent = WORDS_OF_LOADING.begun;
-    try {
-      model = await loadModel(live, node, showProgress);
-    } catch (error) {
-      status.textContent = WORDS_OF_LOADING.failed(error.message);
-      progress.hidden = true;
-      load.disabled = false;
-      load.focus(); // which a disabled button had lost
-      return;
-    }
-    load.hidden = true;
-    progress.hidden = true;
-    desk.hidden = false;
-    status.textContent = WORDS_OF_LOADING.loaded;
-    prompt.focus();
+  const loader = modelLoader({
+    live,
+    status,
+    onLoaded(loaded) {
+      model = loaded;
+      desk.hidden = false;
+      prompt.focus();
+    },
   });
 
   // ---- Writing
@@ -241,8 +222,7 @@ export function livePanel({ live, uid, now, show }) {
     "div",
     { class: "cw-live", role: "group", "aria-labelledby": titleId },
     h("p", { class: "cw-title", id: titleId }, title),
-    load,
-    progress,
+    loader,
     status,
     desk,
   );

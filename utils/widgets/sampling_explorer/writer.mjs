@@ -1,51 +1,6 @@
-// The course's model, loaded into the reader's own page, and text that it writes token by token.
-import { h } from "../shared/dom.mjs";
-import { Tokenizer } from "./bpe.mjs";
-import { bytesOf, cumulate, decode, draw, uniform } from "./decoding.mjs";
-import { LiveGPT, readSafetensors } from "./live_gpt.mjs";
+// Text that the course's model writes in the reader's own page, token by token.
+import { cumulate, decode, draw, uniform } from "./decoding.mjs";
 import { StopScanner } from "./stop_scanner.mjs";
-import { WORDS_OF_LOADING } from "./words.mjs";
-
-/**
- * The piece of the model in the classic script at `src`: the one way in that also works from
- * `file://`.
- */
-async function loadPiece(src, parent) {
-  const script = h("script", { src });
-  const ended = new Promise((resolve) => {
-    script.addEventListener("load", () => resolve(true));
-    script.addEventListener("error", () => resolve(false));
-  });
-  parent.append(script);
-  const arrived = await ended;
-  script.remove();
-  if (!arrived) throw new Error(WORDS_OF_LOADING.missing(src));
-  const piece = script.modelPart; // the script hangs its data on its own element
-  if (piece === undefined) throw new Error(WORDS_OF_LOADING.incomplete(src));
-  return piece;
-}
-
-/**
- * The model and tokenizer in the scripts `src`-1.js, `src`-2.js and so on, whose `sizes` in bytes
- * are known. They come one after the other, so that `onProgress(bytes)` rises evenly.
- */
-export async function loadModel({ src, sizes }, parent, onProgress) {
-  const pieces = [];
-  let arrived = 0; // bytes
-  for (const [i, size] of sizes.entries()) {
-    onProgress(arrived);
-    pieces.push(await loadPiece(`${src}-${i + 1}.js`, parent));
-    arrived += size;
-  }
-  const { weights, tokenizer } = JSON.parse(pieces.join(""));
-  const { metadata, tensors } = readSafetensors(bytesOf(weights).buffer);
-  const config = JSON.parse(metadata.config);
-  return {
-    gpt: new LiveGPT(config, tensors),
-    tokenizer: new Tokenizer(tokenizer),
-    eos: config.eos_token_id,
-  };
-}
 
 /**
  * Text that grows one token at a time. `advance(settings)` feeds or draws one token; it ends by
@@ -53,7 +8,7 @@ export async function loadModel({ src, sizes }, parent, onProgress) {
  */
 export class Writer {
   /**
-   * `model`: what `loadModel` gives. Throws an Error with one line for a prompt that is empty, too
+   * `model`: what `modelLoader` gives. Throws an Error with one line for a prompt that is empty, too
    * long or holds half a character, and for a stop string that does.
    */
   constructor({ gpt, tokenizer, eos }, promptText, { stop = [], maxTokens = 120 } = {}) {
