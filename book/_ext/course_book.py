@@ -86,6 +86,15 @@ _LOGO_IN_A_LANDMARK = (
 )
 
 
+# The pages write "88 %" and Python's format "88%".
+_PERCENT = re.compile(r'(<span class="pasted-text">[^<]*\d)%(?=</span>)')
+
+
+# A chapter's number stands before its title, but not before the one that is printed.
+_NUMBER = re.compile(r'<h1>(<span class="section-number">[^<]*</span>)')
+_PRINTED_TITLE = re.compile(r'(<div id="jb-print-docs-body" class="onlyprint">\s*<h1>)')
+
+
 def repair_pages(app: Sphinx, exception: Exception | None) -> None:
     """Apply ``REPAIRS`` to every page that was written."""
     if not pages_were_written(app, exception):
@@ -102,6 +111,10 @@ def repaired_page(text: str) -> str:
     for wrong, right in REPAIRS:
         text = text.replace(wrong, right)
     text = _LOGO.sub(_LOGO_IN_A_LANDMARK, text)
+    text = _PERCENT.sub("\\1\N{NO-BREAK SPACE}%", text)
+    number = _NUMBER.search(text)
+    if number:
+        text = _PRINTED_TITLE.sub(lambda title: title[1] + number[1], text)
     if 'class="page-toc"' not in text:
         # A page without sections has no outline that could follow the scrolling.
         text = text.replace(' data-bs-spy="scroll"', "")
