@@ -20,6 +20,12 @@ DIRECTIVE = """```{anywidget} utils/widgets/attention_explorer/widget.mjs
 :label: Attention explorer
 :record: parameters/attention.json
 """
+# The book's page has this explorer too, whose style sheet must leave ours alone.
+BUDGET = """```{anywidget} utils/widgets/parameter_budget/widget.mjs
+:label: Parameter-budget explorer
+{}
+```
+"""
 INDEX = f"""# Attention
 
 {DIRECTIVE}:live: course_gpt
@@ -35,7 +41,7 @@ stored
 steps
 ```
 """
-SAID = ".cw-attention > [aria-live=polite]"
+SAID = ".cw-heads > [aria-live=polite]"
 RECORDED = records.load(RECORD).data
 WORDS = json.loads((repo_root() / "records" / "copy_gpt" / "words.json").read_text())
 SHOWN = [WORDS[i] for i in RECORDED["copy"]["sentences"][USUAL["words"] - 1]["twice"]]
@@ -58,7 +64,7 @@ def site(tmp_path_factory) -> Path:
     pages = {
         "index.md": INDEX,
         "stored.ipynb": notebook(title, code_cell("explorer", output)),
-        "steps.md": f"# Steps\n\n{DIRECTIVE}{page_steps()}```\n",
+        "steps.md": f"# Steps\n\n{BUDGET}\n{DIRECTIVE}{page_steps()}```\n",
     }
     return widget_book(tmp_path_factory.mktemp("book"), pages)
 
@@ -259,7 +265,7 @@ def test_a_notebooks_stored_output_comes_to_life(visit, site) -> None:
 
 
 def test_each_step_of_the_page_shows_what_it_speaks_of(visit, site) -> None:
-    page = visit(f"{site.as_uri()}/steps.html")
+    page = visit(f"{site.as_uri()}/steps.html", wait=f"#{NAME}[data-afm-ready]")
     seen = []
     for number in range(1, 8):
         link = page.get_by_role("link", name=f"Step {number} of 7")
@@ -290,7 +296,7 @@ def test_each_step_of_the_page_shows_what_it_speaks_of(visit, site) -> None:
 def test_the_course_model_reads_the_readers_own_text(visit, site, address) -> None:
     page = visit(f"{address}/index.html")
     page.get_by_role("button", name="Load the model").click()
-    field = page.locator(".cw-own input")
+    field = page.locator(".cw-own-text input")
     field.wait_for()
     assert field.evaluate("node => node === document.activeElement")
     field.fill("")
@@ -361,6 +367,13 @@ def test_names_and_groups_are_told(opened) -> None:
     table = page.get_by_role("table", name="Where the chosen word looks")
     heads = table.get_by_role("columnheader").all_inner_texts()
     assert heads[:5] == ["Who looks?", "Head 1", "Head 2", "Head 3", "Head 4"]
+
+
+def test_it_is_accessible_beside_the_other_explorer_of_its_page(visit, site) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = visit(f"{site.as_uri()}/steps.html", wait=f"#{NAME}[data-afm-ready]")
+    results = axe.run(page, context=f"#{NAME}", options={"preload": False})
+    assert [v["id"] for v in results.response["violations"]] == []
 
 
 @pytest.mark.parametrize("query", ["", "removed=6&compare=true", "model=course&compare=true"])

@@ -60,7 +60,7 @@ export function ownTextPanel({ live, uid, onRead }) {
 
   const form = h(
     "form",
-    { class: "cw-own", hidden: true },
+    { class: "cw-own-text", hidden: true },
     h("label", { for: field.id }, OWN_WORDS.label),
     field,
     h("button", { type: "submit", class: "cw-button" }, OWN_WORDS.submit),

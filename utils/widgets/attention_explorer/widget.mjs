@@ -31,7 +31,7 @@ const AS_AT_FIRST = { text: null, layer: null, place: null, removed: null };
 const numbersBetween = ([low, high]) => Array.from({ length: high - low + 1 }, (_, i) => low + i);
 
 function render({ model, el }) {
-  const uid = uniqueId("cw-attention");
+  const uid = uniqueId("cw-heads");
   const get = (key) => model.get(key);
   const now = () => settings(get);
   const change = changer(model, USUAL);
@@ -171,7 +171,7 @@ function render({ model, el }) {
   const hint = h("p", { class: "cw-note" }, ATTENTION_WORDS.hint);
   const root = h(
     "div",
-    { class: "cw cw-attention" },
+    { class: "cw cw-heads" },
     h(
       "div",
       { class: "cw-desk" },
