@@ -17,10 +17,10 @@ from collections.abc import Callable
 import numpy as np
 
 from utils.runtime import generator, single_thread
-from utils.scaling.bootstrap import bootstrap
 from utils.scaling.isoflop import isoflop_grid
 from utils.scaling.joint import FORMS, fit_chinchilla, fit_law
 from utils.scaling.published import BESIROGLU
+from utils.scaling.resampling import bootstrap
 
 NOISE = 0.01
 N_REPEATS = 11

@@ -136,6 +136,13 @@ def test_a_door_lists_names_that_exist(path):
         _ = door.nothing
 
 
+@pytest.mark.parametrize("path", DOORS, ids=str)
+def test_no_name_at_a_door_is_that_of_a_file_behind_it(path):
+    """Whoever imports such a file makes its module the door's attribute, in the name's place."""
+    files_behind = {file.stem for file in (ROOT / path).parent.glob("*.py")}
+    assert files_behind & set(importlib.import_module(dotted(path)).__all__) == set()
+
+
 def test_the_doors_that_the_course_shows_first():
     from utils import sampling
     from utils.models import GPT, GPTConfig

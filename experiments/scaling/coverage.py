@@ -23,11 +23,11 @@ import numpy as np
 
 from experiments.runner import Experiment, Plan, Run
 from utils.runtime import generator
-from utils.scaling.bootstrap import Bootstrap, bootstrap
 from utils.scaling.isoflop import isoflop_grid
 from utils.scaling.joint import fit_chinchilla, fit_law, profile_k
 from utils.scaling.laws import Law
 from utils.scaling.published import BESIROGLU
+from utils.scaling.resampling import Bootstrap, bootstrap
 from utils.validate import integer, number
 
 ADDITIVE = BESIROGLU

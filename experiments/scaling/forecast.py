@@ -22,10 +22,10 @@ from experiments.scaling.corpus import prepare_books
 from experiments.scaling.grid import best_constant, book_run
 from experiments.settings import one_line_errors, parser
 from utils.runtime import generator, named_device, repo_root
-from utils.scaling.bootstrap import bootstrap
 from utils.scaling.joint import fit_law
 from utils.scaling.ledger import RUNS as RUNS_FOLDER
 from utils.scaling.ledger import read_forecast, write_forecast
+from utils.scaling.resampling import bootstrap
 from utils.scaling.runs import arrays, load_runs, run_grid
 from utils.scaling.spec import RunSpec
 from utils.validate import number, require

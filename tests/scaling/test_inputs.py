@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from utils.scaling.bootstrap import bootstrap
 from utils.scaling.early_stop import fit_with_default_stop
 from utils.scaling.isoflop import fit_isoflop, isoflop_grid
 from utils.scaling.joint import fit_chinchilla, fit_law, profile_k
 from utils.scaling.power import fit_power_law
 from utils.scaling.published import BESIROGLU
+from utils.scaling.resampling import bootstrap
 
 BUDGETS, N, D = isoflop_grid(BESIROGLU, [1e19, 1e20, 1e21], n_sizes=5)
 LOSS = BESIROGLU.loss(N, D)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from utils import records
-from utils.scaling.bootstrap import bootstrap
 from utils.scaling.joint import FORMS, fit_chinchilla
 from utils.scaling.published import BESIROGLU
+from utils.scaling.resampling import bootstrap
 from utils.scaling.sweeps import RECORD, SWEEPS, forecast_largest_budget, published_sweep
 
 # Errors of the forecast in per cent, form by form.

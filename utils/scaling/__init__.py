@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = exports(
         "power": ["fit_power_law"],
         "joint": ["LawFit", "fit_chinchilla", "fit_law", "profile_k"],
         "early_stop": ["fit_with_default_stop"],
-        "bootstrap": ["Bootstrap", "bootstrap"],
+        "resampling": ["Bootstrap", "bootstrap"],
         "isoflop": ["IsoFlopFit", "fit_isoflop", "isoflop_grid"],
         "published": [
             "BESIROGLU",

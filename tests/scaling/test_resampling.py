@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from utils.runtime import generator
-from utils.scaling.bootstrap import Bootstrap, bootstrap
 from utils.scaling.isoflop import fit_isoflop, isoflop_grid
 from utils.scaling.joint import fit_chinchilla
 from utils.scaling.published import BESIROGLU
+from utils.scaling.resampling import Bootstrap, bootstrap
 
 
 @dataclass(frozen=True)
