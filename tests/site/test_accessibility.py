@@ -1,6 +1,7 @@
 """axe-core on every page, in both themes and two widths: no violation of any severity.
 
-Nor may a page raise an error or ask another host.
+Nor may a page be wider than the window, cut a line of code beside its sidebars, raise an error or
+ask another host.
 """
 
 from __future__ import annotations
@@ -19,6 +20,25 @@ MATH_IS_SET = "!window.MathJax?.startup?.promise || MathJax.startup.promise.then
 SCROLLERS = """() => [...document.querySelectorAll("pre, .cell_output > .output")]
   .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 AT_REST = "() => document.getAnimations().every((a) => a.playState !== 'running')"
+
+# The lines of code that a desktop's window cuts, those of folded cells among them.
+CUT = """() => {
+  for (const cell of document.querySelectorAll("details.hide")) cell.open = true;
+  const cut = [...document.querySelectorAll(".cell_input pre")]
+    .filter((code) => code.scrollWidth > code.clientWidth);
+  for (const cell of document.querySelectorAll("details.hide")) cell.open = false;
+  return cut.map((code) => code.textContent.slice(0, 60));
+}"""
+
+
+def too_wide(page, size: dict) -> list[str]:
+    """What does not fit into a window of this size, one line each."""
+    page.set_viewport_size(size)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    found = [f"{width} px wide in a window of {size['width']}"] if width > size["width"] else []
+    if size is DESKTOP:
+        found += [f"a line is cut in {code!r}" for code in page.evaluate(CUT)]
+    return found
 
 
 def violations(page, size: dict) -> list[str]:
@@ -50,7 +70,8 @@ def test_page(page, theme, html, chromium):
     if show_all.count() > 0:
         tab.set_viewport_size(DESKTOP)
         show_all.click()
-        found += violations(tab, DESKTOP) + violations(tab, PHONE)
+        found += too_wide(tab, DESKTOP) + violations(tab, DESKTOP)
+        found += too_wide(tab, PHONE) + violations(tab, PHONE)
     else:
         found += violations(tab, PHONE if theme == "light" else DESKTOP)
     context.close()
