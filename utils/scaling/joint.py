@@ -117,7 +117,9 @@ def fit_law(
     k: hold the exponent k of a form that has one at this value.
     n_starts: from how many starts to descend, the best on the grid first; None means 3 for the
         additive form and 8 for the others, which have more than one valley.
-    start: descend from this law alone instead, as `bootstrap` does.
+    start: descend from this law alone instead, as `bootstrap` does. On resamples of the published
+        sweeps it found what the grid finds, but for the forms without E, which may miss the lower
+        of two valleys.
 
     Raises ``ValueError`` for fewer different runs than free parameters, lists that differ in
     length, numbers that are not finite and above 0, an unknown form, or a k for "additive".
@@ -346,8 +348,8 @@ def _descend(
     the first, tells.
     """
     theta = theta.copy()
-    if free[0] and theta[0] == NO_FLOOR:
-        theta[0] = np.log(1e-3 * runs.loss.min())  # from a floor of 0 no gradient leads up again
+    if free[0]:  # from a floor near 0 no gradient leads up again
+        theta[0] = max(theta[0], np.log(1e-3 * runs.loss.min()))
 
     def of_free(values: np.ndarray) -> tuple[float, np.ndarray]:
         theta[free] = values
