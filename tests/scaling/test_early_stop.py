@@ -32,6 +32,15 @@ def test_the_mean_stops_early_and_calls_it_success(seed):
     assert abs(by_mean.a - best.a) > 5 * abs(by_sum.a - best.a)
 
 
+def test_a_mean_with_limits_as_much_smaller_ends_where_the_sum_does():
+    loss = simulated(3)
+    by_sum = fit_with_default_stop(N, D, loss, average=False, n_starts=50)
+    by_mean = fit_with_default_stop(N, D, loss, average=True, stop=1 / len(N), n_starts=50)
+    assert by_mean.objective == pytest.approx(by_sum.objective, rel=1e-3)
+    with pytest.raises(ValueError, match=r"^stop must be"):
+        fit_with_default_stop(N, D, loss, average=True, stop=0)
+
+
 def test_the_grid_is_the_published_one():
     assert np.prod([len(values) for values in PUBLISHED_GRID]) == 4500
     with pytest.raises(ValueError, match=r"^n_starts must be a whole number in \[1, 4500\]"):

@@ -28,6 +28,10 @@ PUBLISHED_GRID = (
     (0.0, 0.5, 1.0, 1.5, 2.0),
     (0.0, 0.5, 1.0, 1.5, 2.0),
 )
+# Where SciPy's L-BFGS-B ends unless told otherwise: at a step that gains less than this share of
+# the objective, or of 1 where the objective is below 1, or at a slope below that.
+DEFAULT_GAIN = 1e7 * float(np.finfo(float).eps)
+DEFAULT_SLOPE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,15 @@ def fit_with_default_stop(
     *,
     average: bool,
     delta: float = 1e-3,
+    stop: float = 1.0,
     n_starts: int = 300,
     seed: int = 0,
 ) -> StoppedFit:
     """Fit the additive law by L-BFGS-B as SciPy comes, on the mean (``average``) or on the sum.
 
     n_params, n_tokens, loss: N, D and the final loss in nats of each run, all (n_runs,).
+    stop: multiplies both of SciPy's limits, the gain of a step and the slope, below which a search
+        ends. A mean of n runs with ``stop=1/n`` ends where the sum does.
     n_starts: how many of the 4,500 starts of the published grid to use, drawn with ``seed``; the
         same ones for both.
 
@@ -64,6 +71,7 @@ def fit_with_default_stop(
     n_params, n_tokens, loss = checked_runs(5, n_params=n_params, n_tokens=n_tokens, loss=loss)
     delta = number("delta", delta, 0.0, open_low=True)
     require(isinstance(average, bool), "average", "True or False", average)
+    stop = number("stop", stop, 0.0, open_low=True)
     grid = list(itertools.product(*PUBLISHED_GRID))
     n_starts = integer("n_starts", n_starts, 1, len(grid))
     log_n, log_d, log_loss = np.log(n_params), np.log(n_tokens), np.log(loss)
@@ -82,10 +90,12 @@ def fit_with_default_stop(
         slopes = [*pull.sum(axis=1), -pull[0] @ log_n, -pull[1] @ log_d]
         return share * float(huber.sum()), share * np.array(slopes)
 
+    limits = {"ftol": stop * DEFAULT_GAIN, "gtol": stop * DEFAULT_SLOPE}
     chosen = generator(seed).choice(len(grid), n_starts, replace=False)
     found = []
     for i in chosen:
-        found.append(minimize(objective, grid[i], jac=True, method="L-BFGS-B"))
+        result = minimize(objective, grid[i], jac=True, method="L-BFGS-B", options=limits)
+        found.append(result)
     best = min(found, key=lambda result: result.fun)
     a, b, e, alpha, beta = (float(value) for value in best.x)
     return StoppedFit(
