@@ -84,6 +84,17 @@ def test_ten_repetitions_afresh():
     assert min(counts.values()) >= 7, counts
 
 
+def test_the_recorded_intervals_hold_the_truth():
+    """Of 100 intervals with a level of 95 %, at least 85 hold the truth, for every quantity."""
+    record = records.load("scaling/coverage").data
+    for form, named in (("additive", PARAMETERS), ("coupled", ("held_out_loss",))):
+        counts = coverage.coverage(record, form)
+        assert len(record[form]) == 100
+        assert min(counts[name] for name in named) >= 85, counts
+        assert sum(run["n_failed"] for run in record[form]) == 0
+    assert min(run["same_objective"] for run in record["additive"]) >= 0.95
+
+
 def test_half_an_interval_would_be_found_out():
     """The control: intervals of half the width hold the truth too seldom."""
     record = records.load("scaling/coverage").data
