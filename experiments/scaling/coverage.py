@@ -1,6 +1,6 @@
 """How often the bootstrap's intervals hold the truth, where the truth is known.
 
-    python -m experiments.scaling.coverage --time-budget 1200     # about 15 minutes of one core
+    python -m experiments.scaling.coverage --time-budget 1200     # about six minutes of one core
 
 Losses are drawn from a known law with 1 % noise, the law is fitted to them, and the 95 % interval
 of each of its numbers is looked up. Repeated with fresh noise, the share of intervals that hold the
