@@ -11,10 +11,12 @@ repeat    one size on 16 million tokens, of which fewer and fewer are different 
 cooldown  one size at four lengths: a falling rate, a constant one, and a constant one that falls
           at the end.
 game      very small models on the standard library's code, as the notebook trains them on a CPU.
+steps     one size on one million tokens, cut into 122 to 1953 steps.
 
 Each run has a record of its own in ``records/scaling/STAGE/``; a command that was stopped goes on
-with those that lack one. About six minutes on one data-centre GPU; on a CPU only ``game`` is for an
-afternoon.
+with those that lack one. About six minutes on one data-centre GPU; on a CPU only ``game`` and
+``steps`` are for an afternoon. How long the text of the books is, stands in
+``records/scaling/text.json``.
 """
 
 from __future__ import annotations
@@ -24,9 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from experiments.scaling.corpus import prepare_books, prepare_sources
 from experiments.settings import one_line_errors, parser
+from utils import records
+from utils.data.books import end_id, tokens_digest
 from utils.runtime import named_device, repo_root
 from utils.scaling.runs import load_runs, run_grid
 from utils.scaling.spec import RunSpec
@@ -68,7 +73,10 @@ GAME_WIDTHS = (16, 24, 32, 48, 64, 96)
 GAME_TOKENS = (64_000, 128_000, 256_000, 512_000, 1_024_000, 2_048_000)
 GAME_CONSTANTS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
-STAGES = ("rate", "isoflop", "ladder", "repeat", "cooldown", "game")
+STEPS_TOKENS = 1_000_000
+STEPS_BATCHES = (512, 1024, 2048, 4096, 8192)
+
+STAGES = ("rate", "isoflop", "ladder", "repeat", "cooldown", "game", "steps")
 
 
 def batch_tokens(tokens: float) -> int:
@@ -115,6 +123,7 @@ def specs_of(stage: str, constant: float) -> list[RunSpec]:
         "repeat": repeat_runs,
         "cooldown": cooldown_runs,
         "game": game_runs,
+        "steps": steps_runs,
     }[stage](constant)
 
 
@@ -182,6 +191,14 @@ def game_runs(constant: float) -> list[RunSpec]:
     return runs
 
 
+def steps_runs(constant: float) -> list[RunSpec]:
+    """The same model and the same amount of text, in fewer and larger or more and smaller steps."""
+    runs = []
+    for batch in STEPS_BATCHES:
+        runs.append(book_run((96, 3), STEPS_TOKENS, constant, batch_tokens=batch))
+    return runs
+
+
 def best_constant(folder: Path) -> float:
     """The c with the lowest held-out loss, averaged over the widths of the stage "rate"."""
     losses: dict[float, list[float]] = {}
@@ -229,6 +246,7 @@ def run_stage(stage: str, corpus: Path, work: Path, out: Path, how: dict[str, An
     else:
         text = corpus.name
         tokens, validation = prepare_books(corpus, work)
+        describe_text(out / "text.json", tokens, work)
     constant = 1.0 if stage in ("rate", "game") else best_constant(out / "rate")
     evaluations = 24 if stage == "repeat" else 1
     specs = specs_of(stage, constant)
@@ -236,6 +254,19 @@ def run_stage(stage: str, corpus: Path, work: Path, out: Path, how: dict[str, An
         specs, out / stage, tokens, validation, text=text, evaluations=evaluations, **how
     )
     print(f"{stage}: {len(specs) - len(left)} of {len(specs)} runs, c = {constant}", flush=True)
+
+
+def describe_text(path: Path, tokens: np.ndarray, work: Path) -> None:
+    """Store how many tokens and books there are, and how many books the front parts hold."""
+    if path.exists():
+        return
+    began = time.time()
+    end = end_id(Tokenizer.from_file(str(work / "tokenizer.json")))
+    starts = np.flatnonzero(np.asarray(tokens) == end)  # a book begins with the end token
+    parts = [unique for unique in UNIQUE_TOKENS if unique is not None]
+    books = {str(unique): int(np.sum(starts < unique)) for unique in parts}
+    data = {"tokens": len(tokens), "books": len(starts), "books_in_the_first": books}
+    records.save(path, data, started=began, tokens_sha256=tokens_digest(tokens))
 
 
 if __name__ == "__main__":
