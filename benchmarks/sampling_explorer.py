@@ -1,8 +1,10 @@
 """Time the sampling explorer in headless Chromium: a slider's move, and the model's writing.
 
-    python -m benchmarks.sampling_explorer   # a minute; needs Chromium and records/course_gpt
+    python -m benchmarks.sampling_explorer                    # _build/html, after `make book`
+    python -m benchmarks.sampling_explorer --before 0304778   # and first the book of that state
+    python -m benchmarks.sampling_explorer --book A --book B  # two builds, one after the other
 
-It builds a page with the explorer, opens it over http and from disk, and prints for each
+It opens the chapter on sampling over http and from disk, and prints for each
 
 * a slider's move: its handler plus layout, and from the event until after the next paint, beside
   the same for a handler that does nothing, which waits for a frame just as long;
@@ -17,24 +19,13 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
+from benchmarks.books import add_options, chosen_books
 from tests.browser import FLAGS, Watch, find_browser, serve
-from tests.small_book import widget_book
-from utils.widgets.sampling_explorer.live_weights import quantize
 
-PAGE = """# Sampling
-
-```{anywidget} utils/widgets/sampling_explorer/widget.mjs
-:label: Sampling explorer
-:record: sampling/explorer.json
-:live: course_gpt
-```
-"""
 # The settings that cost most: every step of the pipeline is on.
 COSTLY = "top_k=2000&frequency_penalty=0.5&presence_penalty=0.5&draws=100"
 # Moves `input` back and forth; gives [handler and layout, until after paint] in milliseconds.
@@ -126,36 +117,35 @@ def writing(page: Page, tokens: int, runs: int) -> None:
 
 
 def main() -> None:
-    """Build, open, measure, print."""
+    """Open, measure, print."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.sampling_explorer",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_options(parser)
     parser.add_argument("--moves", type=int, default=60, help="moves of each slider")
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--runs", type=int, default=5)
-    args = parser.parse_args()
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    print(f"{os.cpu_count()} CPUs, load {load}")
-    records = Path(__file__).parents[1] / "records" / "course_gpt"
-    size = len(quantize((records / "model.safetensors").read_bytes(), {}))
-    print(f"weights {size / 1e6:.2f} MB (target 7)")
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        site = widget_book(Path(folder), {"index.md": PAGE})
-        page_size = (site / "index.html").stat().st_size
-        script_size = sum(file.stat().st_size for file in (site / "live").glob("*.js"))
-        print(f"page {page_size / 1e3:.0f} kB, script {script_size / 1e6:.2f} MB")
+    options = parser.parse_args()
+    with chosen_books(options) as books, sync_playwright() as driver:
+        print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
         browser = driver.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
-        with serve(site) as web:
-            for name, address in (("http", web), ("file", site.as_uri())):
-                print(name)
-                page = browser.new_page(viewport={"width": 1280, "height": 900})
-                watch = Watch(page)
-                page.goto(f"{address}/index.html")
-                page.wait_for_selector("[data-afm-ready]")
-                moves(page, args.moves)
-                writing(page, args.tokens, args.runs)
-                watch.check()
-                page.close()
+        for name, html in books.items():
+            page_size = (html / "book" / "sampling.html").stat().st_size
+            script_size = sum(file.stat().st_size for file in (html / "live").rglob("*.js"))
+            print(f"{name}: page {page_size / 1e3:.0f} kB, model {script_size / 1e6:.2f} MB")
+            with serve(html) as web:
+                for scheme, address in (("http", web), ("file", html.resolve().as_uri())):
+                    print(f" {scheme}")
+                    page = browser.new_page(viewport={"width": 1280, "height": 900})
+                    watch = Watch(page)
+                    page.goto(f"{address}/book/sampling.html")
+                    page.wait_for_selector(".cw")
+                    moves(page, options.moves)
+                    writing(page, options.tokens, options.runs)
+                    watch.check()
+                    page.close()
         browser.close()
 
 
