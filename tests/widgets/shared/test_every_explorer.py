@@ -47,6 +47,13 @@ EXPLORERS = {
         "chart": ".cw-next",
         "data": ".cw-track i",
     },
+    "compute_explorer": {
+        "options": ":record: scaling/explorer.json\n",
+        "steps": [{"law": "kaplan"}, {"law": "coupled", "budget": 1e15}],
+        "slider": "Budget",
+        "chart": ".cw-valley",
+        "data": ".cw-keys i",
+    },
     "temperature_bars": {
         "options": ":record: sampling/title.json\n",
         "steps": [{"temperature": 0.5}, {"temperature": 2}],
@@ -93,9 +100,10 @@ def query(settings: dict) -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    toctree = "\n".join(EXPLORERS)
+    toctree = "\n".join([*EXPLORERS, "plain"])
     pages = {"index.md": f"# Root\n\n```{{toctree}}\n{toctree}\n```\n"}
     pages |= {f"{name}.md": page_of(name) for name in EXPLORERS}
+    pages["plain.md"] = "# Without sections\n\n" + page_of("solution_path").split("\n\n## ")[0]
     return widget_book(tmp_path_factory.mktemp("book"), pages)
 
 
@@ -235,6 +243,14 @@ def test_on_a_desktop_it_takes_the_wide_column(visit, address) -> None:
     page.wait_for_selector(".bd-sidebar-secondary.hide", state="attached")  # nothing lies below it
 
 
+def test_on_a_page_without_an_outline_it_is_wide_and_nothing_fails(visit, site) -> None:
+    page = visit(f"{site.as_uri()}/plain.html")  # the theme's script would stumble over its class
+    assert page.locator("nav.page-toc").count() == 0
+    explorer = page.locator(".course-widget").bounding_box()
+    assert explorer["width"] > 1.3 * page.locator("article p").first.bounding_box()["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
 # ---- steps, links, Back
 
 
@@ -324,6 +340,12 @@ def test_the_link_can_be_copied(visit, address, name) -> None:
         ("solution_path", "start1=77", "start1=2.5", "start1 77 (here 2.5)"),
         ("double_descent", "features=1e9", "features=301", "features 1000000000 (here 301)"),
         ("attention_explorer", "layer=7&removed=2", "removed=2", "layer 7 (here 2)"),
+        (
+            "compute_explorer",
+            "law=moore&unique=1e8",
+            "unique=100000000",
+            "law moore (here besiroglu)",
+        ),
         ("temperature_bars", "temperature=1e9", "temperature=2", "temperature 1000000000 (here 2)"),
     ],
     indirect=["name"],
