@@ -19,6 +19,9 @@ MATH_IS_SET = "!window.MathJax?.startup?.promise || MathJax.startup.promise.then
 # The theme makes what can be scrolled reachable by keyboard a moment after the width has changed.
 SCROLLERS = """() => [...document.querySelectorAll("pre, .cell_output > .output")]
   .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
+# Without preload axe does not fetch the style sheets again, which a page on file:// may not do; and
+# it need not list the thousands of elements that pass.
+OPTIONS = {"preload": False, "resultTypes": ["violations"]}
 AT_REST = "() => document.getAnimations().every((a) => a.playState !== 'running')"
 
 # The lines of code that a desktop's window cuts, those of folded cells among them.
@@ -46,8 +49,7 @@ def violations(page, size: dict) -> list[str]:
     page.set_viewport_size(size)
     page.wait_for_function(SCROLLERS)
     page.wait_for_function(AT_REST)
-    # Without preload axe does not fetch the style sheets again, which a page on file:// may not do.
-    found = Axe().run(page, options={"preload": False}).response["violations"]
+    found = Axe().run(page, options=OPTIONS).response["violations"]
     where = {v["id"]: [node["target"] for node in v["nodes"][:3]] for v in found}
     return [f"{v['id']} ({v['impact']}): {v['help']}: {where[v['id']]}" for v in found]
 
