@@ -12,10 +12,12 @@ cooldown  one size at four lengths: a falling rate, a constant one, and a consta
           at the end.
 game      very small models on the standard library's code, as the notebook trains them on a CPU.
 steps     one size on one million tokens, cut into 122 to 1953 steps.
+narrow    one small size on two million tokens, fresh or eight times the first quarter of a million.
+scattered the same eight passes over a quarter of a million tokens from all over the text.
 
 Each run has a record of its own in ``records/scaling/STAGE/``; a command that was stopped goes on
 with those that lack one. About six minutes on one data-centre GPU; on a CPU only ``game`` and
-``steps`` are for an afternoon. How long the text of the books is, stands in
+the three last are for an afternoon. How long the text of the books is, stands in
 ``records/scaling/text.json``.
 """
 
@@ -32,7 +34,7 @@ from experiments.scaling.corpus import prepare_books, prepare_sources
 from experiments.settings import one_line_errors, parser
 from utils import records
 from utils.data.books import end_id, tokens_digest
-from utils.runtime import named_device, repo_root
+from utils.runtime import generator, named_device, repo_root
 from utils.scaling.runs import load_runs, run_grid
 from utils.scaling.spec import RunSpec
 from utils.validate import number, require
@@ -76,7 +78,21 @@ GAME_CONSTANTS = (0.125, 0.25, 0.5, 1.0, 2.0)
 STEPS_TOKENS = 1_000_000
 STEPS_BATCHES = (512, 1024, 2048, 4096, 8192)
 
-STAGES = ("rate", "isoflop", "ladder", "repeat", "cooldown", "game", "steps")
+NARROW_TOKENS = 2_000_000
+NARROW_UNIQUE = 250_000
+PIECE = 2_048  # tokens of the scattered text that stay together
+
+STAGES = (
+    "rate",
+    "isoflop",
+    "ladder",
+    "repeat",
+    "cooldown",
+    "game",
+    "steps",
+    "narrow",
+    "scattered",
+)
 
 
 def batch_tokens(tokens: float) -> int:
@@ -124,6 +140,8 @@ def specs_of(stage: str, constant: float) -> list[RunSpec]:
         "cooldown": cooldown_runs,
         "game": game_runs,
         "steps": steps_runs,
+        "narrow": narrow_runs,
+        "scattered": lambda constant: narrow_runs(constant)[1:],
     }[stage](constant)
 
 
@@ -199,6 +217,26 @@ def steps_runs(constant: float) -> list[RunSpec]:
     return runs
 
 
+def narrow_runs(constant: float) -> list[RunSpec]:
+    """Fresh text, and the same amount as eight passes over its front."""
+    runs = []
+    for unique in (None, NARROW_UNIQUE):
+        how = {"unique_tokens": unique, "batch_tokens": 2048}
+        runs.append(book_run(SHAPES[0], NARROW_TOKENS, constant, **how))
+    return runs
+
+
+def scatter(tokens: np.ndarray) -> np.ndarray:
+    """The text cut into pieces of ``PIECE`` tokens and put together in another order.
+
+    Its front is then a sample of all books, where the front of the text is a few whole ones.
+    """
+    n_pieces = len(tokens) // PIECE
+    order = generator(0).permutation(n_pieces)
+    pieces = np.asarray(tokens)[: n_pieces * PIECE].reshape(n_pieces, PIECE)
+    return pieces[order].ravel()
+
+
 def best_constant(folder: Path) -> float:
     """The c with the lowest held-out loss, averaged over the widths of the stage "rate"."""
     losses: dict[float, list[float]] = {}
@@ -247,8 +285,11 @@ def run_stage(stage: str, corpus: Path, work: Path, out: Path, how: dict[str, An
         text = corpus.name
         tokens, validation = prepare_books(corpus, work)
         describe_text(out / "text.json", tokens, work)
+    if stage == "scattered":
+        text += ", in scattered pieces"
+        tokens = scatter(tokens)
     constant = 1.0 if stage in ("rate", "game") else best_constant(out / "rate")
-    evaluations = 24 if stage == "repeat" else 1
+    evaluations = 24 if stage in ("repeat", "narrow", "scattered") else 1
     specs = specs_of(stage, constant)
     left = run_grid(
         specs, out / stage, tokens, validation, text=text, evaluations=evaluations, **how

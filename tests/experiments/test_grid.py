@@ -126,3 +126,22 @@ def test_the_best_constant_is_the_best_on_average(tmp_path, toy):
     runs = load_runs(folder)
     best = min(runs, key=lambda run: run.loss)
     assert best_constant(folder) == pytest.approx(best.spec.learning_rate * 32)
+
+
+def test_scattered_text_is_the_same_text_in_another_order():
+    text = np.arange(5 * grid.PIECE + 7, dtype=np.uint16)
+    pieces = grid.scatter(text).reshape(-1, grid.PIECE)
+    assert len(pieces) == 5  # what is left over is dropped
+    assert sorted(pieces[:, 0]) == [i * grid.PIECE for i in range(5)]
+    assert (np.diff(pieces, axis=1) == 1).all()
+    assert (grid.scatter(text) == pieces.ravel()).all()
+
+
+def test_scattered_runs_have_a_text_of_their_own(toy, tmp_path, monkeypatch):
+    main([*toy, "--stages", "rate"])
+    monkeypatch.setattr(grid, "PIECE", 16)
+    main([*toy, "--stages", "narrow", "scattered"])
+    narrow, scattered = (load_runs(tmp_path / "out" / name) for name in ("narrow", "scattered"))
+    assert {run.spec.name for run in scattered} < {run.spec.name for run in narrow}
+    assert scattered[0].provenance["tokens_sha256"] != narrow[0].provenance["tokens_sha256"]
+    assert scattered[0].result["text"].endswith(", in scattered pieces")
