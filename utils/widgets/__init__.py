@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "attention_explorer": ["AttentionExplorer"],
+        "compute_explorer": ["ComputeExplorer"],
         "double_descent": ["DoubleDescent"],
         "parameter_budget": ["ParameterBudget"],
         "sampling_explorer": ["SamplingExplorer"],
