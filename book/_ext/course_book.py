@@ -73,6 +73,9 @@ REPAIRS = (
     ('data-bs-target=".bd-toc-nav"', 'data-bs-target=".page-toc"'),
     # docutils calls a bibliography a list, and gives its entries another role.
     ('<div role="list" class="citation-list">', '<div class="citation-list">'),
+    (' role="doc-biblioentry"', ""),
+    # The corner of a table, above the names of its rows, is the head of nothing.
+    ('<th class="head"><p></p></th>', '<td class="head"><p></p></td>'),
     # Three layers of the theme each tell a phone how wide the page is; Sphinx's own tag stays.
     ('<meta name="viewport" content="width=device-width, initial-scale=1" />', ""),
     ('<meta name="viewport" content="width=device-width, initial-scale=1"/>', ""),

@@ -16,9 +16,10 @@ PAGES = [str(p.relative_to(HTML)) for p in pages()] if HTML.is_dir() else []
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 MATH_IS_SET = "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
-# The theme makes what can be scrolled reachable by keyboard a moment after the width has changed.
-SCROLLERS = """() => [...document.querySelectorAll("pre, .cell_output > .output")]
-  .every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
+# What can be scrolled is made reachable by keyboard a moment after the width has changed.
+SCROLLERS = """() => [
+  ...document.querySelectorAll("pre, .cell_output > .output, .pst-scrollable-table-container"),
+].every((box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 # Without preload axe does not fetch the style sheets again, which a page on file:// may not do; and
 # it need not list the thousands of elements that pass.
 OPTIONS = {"preload": False, "resultTypes": ["violations"]}
