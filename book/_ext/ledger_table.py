@@ -21,8 +21,8 @@ from sphinx.util.docutils import SphinxDirective
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
 from utils.runtime import repo_root
 
-HEAD = "| run | N, million | D, million | steps | forecast | interval | outcome | miss | holds |"
-RULE = "|---|---:|---:|---:|---:|---|---:|---:|---|"
+HEAD = "| run | forecast | interval | outcome | miss, % | holds | N, M | D, M | steps |"
+RULE = "|---|---:|---|---:|---:|---|---:|---:|---:|"
 
 
 class LedgerError(SphinxError):
@@ -65,12 +65,13 @@ def table(found: list[dict[str, Any]]) -> str:
         forecast = f"{row['loss']:.3f} | {row['low']:.3f}–{row['high']:.3f}"
         tokens = f"{row['tokens'] / 1e6:.1f}"
         if row["outcome"] is None:
-            lines.append(f"| {row['name']} | | {tokens} | | {forecast} | not made yet | | |")
+            lines.append(f"| {row['name']} | {forecast} | not made yet | | | | {tokens} | |")
             continue
-        miss = f"{100 * (row['loss'] / row['outcome'] - 1):+.2f} %".replace("-", "−")
+        miss = f"{100 * (row['loss'] / row['outcome'] - 1):+.2f}".replace("-", "−")
+        holds = "yes" if _holds(row) else "**no**"
         lines.append(
-            f"| {row['name']} | {row['n_params'] / 1e6:.2f} | {tokens} | {row['steps']} "
-            f"| {forecast} | {row['outcome']:.3f} | {miss} | {'yes' if _holds(row) else '**no**'} |"
+            f"| {row['name']} | {forecast} | {row['outcome']:.3f} | {miss} | {holds} "
+            f"| {row['n_params'] / 1e6:.2f} | {tokens} | {row['steps']} |"
         )
     n_held = sum(_holds(row) for row in made)
     levels = sorted({row["level"] for row in found})
@@ -96,7 +97,7 @@ class LedgerTable(SphinxDirective):
         for path in folder.rglob("*.json"):
             self.env.note_dependency(str(path))
         text = StringList(table(rows(folder)).splitlines(), source="ledger-table")
-        holder = nodes.container(classes=["conclusions-table", "ledger-table"])
+        holder = nodes.container(classes=["ledger-table"])
         self.state.nested_parse(text, self.content_offset, holder)
         return [holder]
 

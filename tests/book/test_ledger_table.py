@@ -35,9 +35,9 @@ def test_hits_misses_and_what_was_not_made(tmp_path):
     write(tmp_path, "later", 3_000_000, None)
     lines = table(rows(tmp_path)).splitlines()
     assert lines[2:5] == [
-        "| miss | 0.25 | 1.0 | 7 | 3.000 | 2.900–3.100 | 3.200 | −6.25 % | **no** |",
-        "| hit | 0.25 | 2.0 | 7 | 3.000 | 2.900–3.100 | 3.050 | −1.64 % | yes |",
-        "| later | | 3.0 | | 3.000 | 2.900–3.100 | not made yet | | |",
+        "| miss | 3.000 | 2.900–3.100 | 3.200 | −6.25 | **no** | 0.25 | 1.0 | 7 |",
+        "| hit | 3.000 | 2.900–3.100 | 3.050 | −1.64 | yes | 0.25 | 2.0 | 7 |",
+        "| later | 3.000 | 2.900–3.100 | not made yet | | | | 3.0 | |",
     ]
     assert lines[-1] == "Of 2 intervals of 90 %, 1 hold the outcome."
 
