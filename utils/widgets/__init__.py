@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = exports(
         "attention_explorer": ["AttentionExplorer"],
         "compute_explorer": ["ComputeExplorer"],
         "double_descent": ["DoubleDescent"],
+        "one_shot_game": ["OneShotGame"],
         "parameter_budget": ["ParameterBudget"],
         "sampling_explorer": ["SamplingExplorer"],
         "solution_path": ["SolutionPath"],

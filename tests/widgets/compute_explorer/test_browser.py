@@ -87,7 +87,7 @@ def middle_of(page) -> tuple[float, float]:
 def triangle(page) -> float:
     """Where the mark of the bottom stands, in the picture's units."""
     path = page.locator(".cw-bottom path").get_attribute("d")
-    return float(re.match(r"M([\d.]+)", path)[1])
+    return float(re.findall(r"[\d.]+", path)[0])
 
 
 def send_touch(page, *steps: tuple[float, float]) -> None:

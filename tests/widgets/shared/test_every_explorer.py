@@ -54,6 +54,13 @@ EXPLORERS = {
         "chart": ".cw-valley",
         "data": ".cw-keys i",
     },
+    "one_shot_game": {
+        "options": ":record: scaling/one_shot.json\n",
+        "steps": [{"forecast": 3.2}, {"hero": 2, "rate": 1, "bought": "r12"}],
+        "slider": "Forecast",
+        "chart": ".cw-losses",
+        "data": ".cw-keys i",
+    },
     "temperature_bars": {
         "options": ":record: sampling/title.json\n",
         "steps": [{"temperature": 0.5}, {"temperature": 2}],
@@ -347,6 +354,7 @@ def test_the_link_can_be_copied(visit, address, name) -> None:
             "unique=100000000",
             "law moore (here besiroglu)",
         ),
+        ("one_shot_game", "hero=9&spread=0.1", "hero=3&spread=0.1", "hero 9 (here 3)"),
         ("temperature_bars", "temperature=1e9", "temperature=2", "temperature 1000000000 (here 2)"),
     ],
     indirect=["name"],

@@ -78,7 +78,9 @@ export function budgetMap() {
   );
 
   function draw(s, f, ours) {
-    const line = LINE.map((budget) => [budget, bottomOf(f.law, budget, s.unique)]);
+    const line = LINE
+      .map((budget) => [budget, bottomOf(f.law, budget, s.unique)])
+      .filter(([, n]) => SIZES[0] <= n && n <= SIZES[1]); // the rest is outside of the picture
     const tested = line.filter(([budget, n]) => {
       const sizes = testedSizes(s.law, budget, ours);
       return sizes !== null && sizes[0] <= n && n <= sizes[1];
