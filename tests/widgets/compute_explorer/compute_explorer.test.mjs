@@ -155,6 +155,18 @@ test("no name of a model covers another, at any budget", () => {
   }
 });
 
+test("repetition is spoken of, and that the form knows no harm", () => {
+  const said = (unique) => {
+    const { s, f } = measured({ unique });
+    return sentences(s, f).join(" ");
+  };
+  assert.ok(!said(0).includes("passes"));
+  assert.ok(!said(1e12).includes("passes")); // more text than the model reads
+  assert.match(said(1e11), /3\.43 passes over 100.billion different ones/);
+  assert.ok(!said(1e11).includes("no harm"));
+  assert.match(said(1e10), /34\.3 passes .* The form knows no harm/);
+});
+
 // ---- Settings and words
 
 test("whatever an address asks for becomes a setting in range", () => {

@@ -174,12 +174,13 @@ export function valley({ onMove, onStep }) {
     const places = namePlaces(shown.map(({ label }) => label), xs);
     marks.replaceChildren(...shown.map(({ label, n_params }, i) => {
       const y = Math.max(BOX.top, down.at(lossAt(f.law, s.budget, n_params, s.unique)));
+      const outside = `M${xs[i]} ${BOX.top - 4}l6 9h-12Z`; // an arrow: it lies above the picture
       const nameY = BOX.top - 8 - ROW * places[i].row;
       return svg(
         "g",
         {},
         svg("line", { x1: places[i].x, y1: nameY + 3, x2: xs[i], y2: y }),
-        svg("path", { d: diamondAt(xs[i], y, 6) }),
+        svg("path", { d: y === BOX.top ? outside : diamondAt(xs[i], y, 6) }),
         svg("text", { x: places[i].x, y: nameY, "text-anchor": "middle" }, label),
       );
     }));

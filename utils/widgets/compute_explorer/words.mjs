@@ -5,6 +5,7 @@ import { digits, duration, power, short } from "../parameter_budget/words.mjs";
 import { whole } from "../shared/numbers.mjs";
 
 const MANY = 1000; // GPUs, where one takes too long
+const MANY_PASSES = 15; // over the same text
 
 /** A count of parameters or tokens on a chart: "72.2B". */
 export function brief(n) {
@@ -67,19 +68,24 @@ export function sentences(s, f) {
   const said = [
     `${short(f.n)} parameters on ${short(f.d)} tokens, ${perParameter(s.tokens_per_parameter)} ` +
     `per parameter: ${nats(f.loss)} nats ${byLaw(s.law)}, ${above(f.loss, f.lowest)}.`,
-    `The bottom is at ${short(f.bottom)} parameters and ${short(f.bottomTokens)} tokens.`,
   ];
+  if (f.passes > 1) {
+    said.push(
+      `The tokens are ${digits(f.passes)} passes over ${short(s.unique)} different ones, worth ` +
+        `${short(f.fresh)} fresh ones (a form fitted to models of up to 9 billion parameters).`,
+    );
+  }
+  if (f.passes > MANY_PASSES) {
+    said.push("The form knows no harm from repetition, though runs in this chapter show some.");
+  }
+  said.push(
+    `The bottom is at ${short(f.bottom)} parameters and ${short(f.bottomTokens)} tokens.`,
+  );
   if (s.law === "kaplan") {
     said.push(
       `Their own table for choosing a size says ${
         short(f.advice)
       }. Their N leaves the embedding out.`,
-    );
-  }
-  if (f.passes > 1) {
-    said.push(
-      `That is ${digits(f.passes)} passes over ${short(s.unique)} different tokens, worth ` +
-        `${short(f.fresh)} fresh ones (a form fitted to models of up to 9 billion parameters).`,
     );
   }
   if (!f.tested) said.push("Here the law is beyond the sizes and tokens of its own runs: dashed.");

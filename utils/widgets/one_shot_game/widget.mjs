@@ -59,7 +59,11 @@ function board(onBuy) {
   const node = h(
     "table",
     { class: "cw-board" },
-    h("caption", {}, "Price in seconds by width (rows) and training tokens; then the loss"),
+    h(
+      "caption",
+      {},
+      "Rows are widths, columns training tokens: the price in CPU seconds, then the loss",
+    ),
     h("thead", {}, h("tr", {}, h("td"), ...heads)),
     h("tbody", {}, ...rows),
   );
