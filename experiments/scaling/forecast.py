@@ -84,7 +84,8 @@ def write(runs: Path, folder: Path) -> None:
             spec,
             **official,
             level=LEVEL,
-            method=f"the {OFFICIAL} law, fitted to {len(found)} runs; bootstrap over runs, residuals",
+            method=f"the {OFFICIAL} law, fitted to {len(found)} runs; "
+            "bootstrap over runs, residuals",
             rivals={form: expected[form][i] for form in FORMS if form != OFFICIAL},
             fitted_to=[run.spec.name for run in found],
         )
