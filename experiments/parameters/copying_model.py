@@ -37,7 +37,7 @@ from utils.tensors import read_header
 from utils.training.config import TrainConfig
 from utils.training.loop import train
 from utils.validate import integer
-from utils.widgets.attention_explorer.shares import attention_shares
+from utils.widgets.attention_explorer.shares import attention_shares, shares_of_layer
 
 COMMAND = "experiments.parameters.copying_model"
 # fmt: off
@@ -54,6 +54,9 @@ SHORTEST, LONGEST = 5, 16  # words of a segment in training
 CONTEXT = 40  # words of a training row
 SEGMENT = 8  # words of a segment in the measurements
 CASES = ("twice", "shuffled", "others")  # what comes before the words that are to be said again
+LENGTHS = (3, 5, 8, 12, 16, 20)  # words of the segments on which the stored model is measured
+POOLS = (4, 8)  # of how many words a segment is drawn in which words recur
+READ = 5  # words of the second time that are read when a place is hidden
 HELD_OUT = 1000  # plus the number of a row: seeds that no training row has
 
 
@@ -89,26 +92,38 @@ def training_rows(n: int, seed: int) -> np.ndarray:
     return rows
 
 
-def passage(seed: int, case: str) -> list[int]:
-    """Token ids of `SEGMENT` words, said after `SEGMENT` words that depend on the ``case``.
+def passage(seed: int, case: str, length: int = SEGMENT) -> list[int]:
+    """Token ids of ``length`` words, said after ``length`` words that depend on the ``case``.
 
     twice: the same words. shuffled: the same, in an order in which none follows the word that it
-    follows afterwards. others: words that are not among them.
+    follows afterwards. others: words that are not among them. any order: the same, in an order in
+    which some may follow the words that they follow afterwards.
     """
     chance = generator(HELD_OUT + seed)
     drawn = chance.permutation(len(WORDS))
-    segment = drawn[:SEGMENT]  # (SEGMENT,)
-    shuffled = _without_old_neighbours(segment, chance)  # (SEGMENT,)
-    others = drawn[SEGMENT : 2 * SEGMENT]  # (SEGMENT,)
-    before = {"twice": segment, "shuffled": shuffled, "others": others}[case]
-    return [*before.tolist(), *segment.tolist()]
+    segment = drawn[:length]  # (length,)
+    before = {
+        "twice": segment,
+        "shuffled": _without_old_neighbours(segment, chance),  # (length,)
+        "others": drawn[length : 2 * length],  # (length,)
+        "any order": chance.permutation(segment),  # (length,)
+    }
+    return [*before[case].tolist(), *segment.tolist()]
+
+
+def recurring_passage(seed: int, pool: int) -> list[int]:
+    """Token ids of `SEGMENT` words, drawn from ``pool`` so that some recur, and said twice."""
+    chance = generator(HELD_OUT + seed)
+    words = chance.permutation(len(WORDS))[:pool]  # (pool,)
+    segment = words[chance.integers(pool, size=SEGMENT)].tolist()
+    return [*segment, *segment]
 
 
 def _without_old_neighbours(segment: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     """The words of ``segment`` in an order in which none follows the word that it followed."""
     pairs = set(pairwise(segment.tolist()))
     while True:
-        order = chance.permutation(segment)  # (SEGMENT,)
+        order = chance.permutation(segment)  # (length,)
         if not pairs & set(pairwise(order.tolist())):
             return order
 
@@ -151,12 +166,18 @@ def trained(layers: int, seed: int, settings: Settings, work: Path) -> GPT:
     return model.eval()
 
 
+def right_words(model: GPT, case: str, rows: int, length: int = SEGMENT) -> float:
+    """Mean probability of the second to the last word of a segment, after what ``case`` says."""
+    return mean_right(model, [passage(row, case, length) for row in range(rows)])
+
+
 @torch.no_grad()
-def right_words(model: GPT, case: str, rows: int) -> float:
-    """Mean probability of words 2 to `SEGMENT` of the segment, after what ``case`` says."""
-    ids = torch.tensor([passage(row, case) for row in range(rows)])  # (rows, 2 · SEGMENT)
-    p = model(ids[:, :-1]).softmax(-1)  # (rows, 2 · SEGMENT - 1, V)
-    right = p.gather(2, ids[:, 1:, None])[:, SEGMENT:, 0]  # (rows, SEGMENT - 1)
+def mean_right(model: GPT, passages: list[list[int]]) -> float:
+    """Mean probability of each word of the second half but its first."""
+    ids = torch.tensor(passages)  # (rows, 2 · length)
+    length = ids.shape[1] // 2
+    p = model(ids[:, :-1]).softmax(-1)  # (rows, 2 · length - 1, V)
+    right = p.gather(2, ids[:, 1:, None])[:, length:, 0]  # (rows, length - 1)
     return float(right.mean())
 
 
@@ -195,13 +216,88 @@ def silenced(model: GPT, layer: int, head: int) -> Iterator[None]:
             weight[:, columns] = kept
 
 
-def right_without(model: GPT, rows: int) -> list[float]:
+def right_without(model: GPT, rows: int, length: int = SEGMENT) -> list[float]:
     """`right_words` of passages said twice, with each head of the first layer silenced in turn."""
     found = []
     for head in range(model.config.n_head):
         with silenced(model, 0, head):
-            found.append(right_words(model, "twice", rows))
+            found.append(right_words(model, "twice", rows, length))
     return found
+
+
+def limits(model: GPT, rows: int) -> dict[str, Any]:
+    """How well the model copies segments of other lengths, and such in which words recur."""
+    lengths = {}
+    for length in LENGTHS:
+        cases = ("twice", "shuffled", "any order")
+        right = {case: right_words(model, case, rows, length) for case in cases}
+        without = right_without(model, rows, length)
+        lengths[str(length)] = {"right": right, "without_head": without}
+    recurring = {}
+    for pool in POOLS:
+        passages = [recurring_passage(row, pool) for row in range(rows)]
+        recurring[str(pool)] = mean_right(model, passages)
+    return {"lengths": lengths, "recurring": recurring}
+
+
+@torch.no_grad()
+def chances_with_hidden(model: GPT, ids: list[int], place: int, layers: tuple[int, ...]) -> Tensor:
+    """Probabilities (V,) of the next word if no later place looks at ``place`` in these layers.
+
+    Both are counted from 0. Its share goes to the other places, in proportion to theirs.
+    """
+    T = len(ids)
+    rope = (model.cos[:T], model.sin[:T])  # (T, D/2) each
+    x = model.tok(torch.tensor([ids]))  # (1, T, C)
+    for number, part in enumerate(model.blocks):
+        block = cast("Block", part)
+        attention = block.attn
+        normed = block.norm1(x)  # (1, T, C)
+        shares = shares_of_layer(attention, normed, rope)  # (H, T, T)
+        if number in layers:
+            shares[:, place + 1 :, place] = 0
+            shares = shares / shares.sum(-1, keepdim=True)  # (H, T, T)
+
+        # The values are the last of the rows that one product makes of each place.
+        width = attention.n_head * attention.d_head
+        values = attention.qkv(normed)[0, :, -width:]  # (T, H · D)
+        values = values.view(T, attention.n_head, attention.d_head)  # (T, H, D)
+        mixed = torch.einsum("hij,jhd->ihd", shares, values)  # (T, H, D)
+        x = x + attention.out(mixed.reshape(1, T, width))  # (1, T, C)
+        x = x + block.mlp(block.norm2(x))  # (1, T, C)
+    return model.head(model.norm(x))[0, -1].softmax(-1)  # (V,)
+
+
+def hiding(model: GPT, rows: int) -> dict[str, Any]:
+    """What two words do for the next one, in passages said twice and read up to a repeated word.
+
+    known: the first occurrence of the word that was read last. follower: the word after it, which
+    is to come next. Of each: the mean share that the heads of layer 2 give it, and the mean
+    probability of the right word if it is hidden in some layers. named_by_product: in which share
+    of the passages the shares of both layers, multiplied, are largest for the known word.
+    """
+    last = SEGMENT + READ - 1
+    places = {"known": READ - 1, "follower": READ}
+    layers = {"both": (0, 1), "first": (0,), "second": (1,), "none": ()}
+    found: dict[str, Any] = {}
+    for name, place in places.items():
+        shares, right = [], {which: [] for which in layers}
+        for row in range(rows):
+            ids = passage(row, "twice")[: last + 1]
+            shares.append(float(attention_shares(model, ids)[1, :, last, place].mean()))
+            for which, hidden in layers.items():
+                p = chances_with_hidden(model, ids, place, hidden)
+                right[which].append(float(p[ids[READ]]))
+        means = {which: float(np.mean(values)) for which, values in right.items()}
+        found[name] = {"share": float(np.mean(shares)), "hidden": means}
+
+    # Through both layers: what layer 2 looks at, times what that place looked at in layer 1.
+    named = 0
+    for row in range(rows):
+        first, second = attention_shares(model, passage(row, "twice")[: last + 1]).mean(1)
+        through_both = second[last] @ first  # (T,)
+        named += int(through_both.argmax()) == places["known"]
+    return found | {"named_by_product": named / rows}
 
 
 def measured(model: GPT, layers: int, seed: int, rows: int) -> dict[str, Any]:
@@ -237,16 +333,19 @@ def make(settings: Settings, folder: Path, work: Path) -> dict[str, Any]:
             if not models:
                 model = stored(model, folder)  # measured as it is stored
             models.append(measured(model, layers, seed, settings.rows))
+    model = load_pretrained(folder).eval()
     card = {
-        "parameters": load_pretrained(folder).num_parameters(),
+        "parameters": model.num_parameters(),
         "sha256": read_header(folder / "model.safetensors").sha256,
         "settings": asdict(settings),
         "models": models,
+        "limits": limits(model, settings.rows),
+        "hiding": hiding(model, settings.rows),
         "torch": torch.__version__,
         "how": f"python -m {COMMAND}",
     }
     write_json(folder / "card.json", card)
-    write_text(folder / "README.md", readme(card, SEGMENT, CONTEXT))
+    write_text(folder / "README.md", readme(card, SEGMENT, CONTEXT, READ))
     return card
 
 

@@ -107,6 +107,10 @@ test("it says where the word looks and what follows", () => {
   }
   assert.equal(said({}).length, 2);
   assert.equal(said({ compare: true }).length, 3);
+
+  // Nothing comes before the first layer, which can therefore have carried nothing.
+  assert.match(said({ compare: true })[2], /An earlier layer may have carried it to a word/);
+  assert.doesNotMatch(said({ compare: true, layer: 1 })[2], /An earlier layer/);
 });
 
 test("the rows are those that led before, then those that lead now", () => {
@@ -129,6 +133,8 @@ test("numbers as a reader sees them", () => {
     "+2.0",
     "0",
   ]);
-  assert.match(gainSentence({ nats: Math.log(65), se: 0.01, passages: 40 }), / 65 \(± 1\) times /);
-  assert.match(gainSentence({ nats: 0.04, se: 0.01, passages: 9 }), / 1\.04 \(± 0\.01\) times /);
+  const copied = gainSentence({ nats: Math.log(65), se: 0.01, passages: 40 }, "copy");
+  assert.match(copied, /^When a list of different words is said .* 65 \(± 1\) times /);
+  const gained = gainSentence({ nats: 0.04, se: 0.01, passages: 9 }, "course");
+  assert.match(gained, /^When a passage of a held-out book is said .* 1\.04 \(± 0\.01\) times /);
 });

@@ -11,7 +11,15 @@ import pytest
 import torch
 
 from experiments.parameters.attention_data import PROMPTS, attention_data
-from experiments.parameters.copying_model import right_without, right_words
+from experiments.parameters.copying_model import (
+    chances_with_hidden,
+    hiding,
+    mean_right,
+    passage,
+    recurring_passage,
+    right_without,
+    right_words,
+)
 from tests.node import node
 from utils import records
 from utils.models.course import load
@@ -209,11 +217,32 @@ def test_the_first_four_steps_hold_for_the_list_that_is_shown(record, copying) -
     assert second[:, LAST, 1].max() < 0.05
 
 
-def test_copying_needs_the_head_that_looks_at_the_word_before(copying) -> None:
-    assert right_words(copying, "twice", 40) > 0.95
-    *others, needed = right_without(copying, 40)
-    assert needed < 0.2
+@pytest.mark.parametrize("length", [5, 8, 20])
+def test_copying_needs_the_head_that_looks_at_the_word_before(copying, length) -> None:
+    assert right_words(copying, "twice", 40, length) > 0.93
+    *others, needed = right_without(copying, 40, length)
+    assert needed < 0.1
     assert min(others) > 0.85
+
+
+def test_it_copies_different_words_and_no_others(copying) -> None:
+    """What the page and the card say of other lists than those of eight different words."""
+    assert right_words(copying, "twice", 40, 3) < 0.9
+    assert mean_right(copying, [recurring_passage(row, 8) for row in range(40)]) < 0.8
+    for length in (5, 8, 20):
+        assert right_words(copying, "shuffled", 40, length) < 0.01
+        by_chance = right_words(copying, "any order", 40, length)  # some keep their follower
+        assert 0.5 / length < by_chance < 2 / length
+
+
+def test_the_card_has_what_the_stored_model_does(copying) -> None:
+    card = json.loads((FOLDER / "card.json").read_text())
+    rows = card["settings"]["rows"]
+    assert card["models"][0]["right"]["twice"] == pytest.approx(
+        right_words(copying, "twice", rows), abs=1e-3
+    )
+    stored = card["limits"]["lengths"]["5"]["without_head"]
+    assert stored == pytest.approx(right_without(copying, rows, 5), abs=1e-3)
 
 
 def test_the_other_lists_follow_the_same_rule(record, copying) -> None:
@@ -244,6 +273,31 @@ def test_a_word_that_is_not_looked_at_can_matter_most(record, copying) -> None:
     assert shown[0] < 0.05
     assert shown[1] < -0.9
     assert sum(share < 0.1 and change < -0.4 for share, change in unseen) >= 10
+
+
+@torch.no_grad()
+def test_hiding_nothing_changes_nothing(copying) -> None:
+    ids = passage(0, "twice")[: LAST + 1]
+    own = chances(copying, ids)
+    torch.testing.assert_close(chances_with_hidden(copying, ids, 4, ()), own, atol=1e-5, rtol=1e-4)
+    # Hidden from the start, a last word that only it could look at is not hidden from itself.
+    assert torch.allclose(chances_with_hidden(copying, ids, LAST, (0, 1)), own, atol=1e-5)
+
+
+def test_layer_1_carries_what_layer_2_seems_to_ignore(copying) -> None:
+    """Hidden in layer 2 alone the known word changes nothing, in layer 1 alone everything."""
+    found = hiding(copying, 40)
+    known, follower = found["known"], found["follower"]
+    assert known["share"] < 0.02
+    assert known["hidden"]["none"] > 0.95
+    assert abs(known["hidden"]["second"] - known["hidden"]["none"]) < 0.01
+    assert known["hidden"]["first"] < 0.1
+    # The word after it is the other way round: layer 2 needs it, and layer 1 hardly does.
+    assert follower["share"] > 0.8
+    assert follower["hidden"]["second"] < 0.1
+    assert follower["hidden"]["first"] > 0.9
+
+    assert 0.6 < found["named_by_product"] < 0.99  # mostly, by both layers' shares multiplied
 
 
 def test_of_three_words_looked_at_alone_one_matters(course) -> None:

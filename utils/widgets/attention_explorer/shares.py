@@ -36,13 +36,16 @@ def attention_shares(model: GPT, ids: Sequence[int]) -> Tensor:
         x = model.tok(torch.tensor([list(ids)]))  # (1, T, C)
         for part in model.blocks:
             block = cast("Block", part)
-            found.append(_shares_of_layer(block.attn, block.norm1(x), rope))
+            found.append(shares_of_layer(block.attn, block.norm1(x), rope))
             x = block(x, rope, None)  # (1, T, C)
     return torch.stack(found)  # (n_layer, n_head, T, T)
 
 
-def _shares_of_layer(attention: Attention, x: Tensor, rope: Rope) -> Tensor:
-    """The shares (H, T, T) of one layer whose normalised input is ``x`` (1, T, C)."""
+def shares_of_layer(attention: Attention, x: Tensor, rope: Rope) -> Tensor:
+    """The shares (H, T, T) of one layer whose normalised input is ``x`` (1, T, C).
+
+    ``rope`` is the cosine and the sine of the T positions, (T, D/2) each.
+    """
     from utils.models.gpt import causal_mask, rotate
 
     _, T, _ = x.shape

@@ -147,7 +147,7 @@ function render({ model, el }) {
     drawNext(s, reading);
     const said = attentionSentences(read, s);
     say(verdict, said.join(" "));
-    say(gain, gainSentence(get(s.model).gain));
+    say(gain, gainSentence(get(s.model).gain, s.model));
     speaker.later(said);
     if (focusAfterDraw) table.focus(s.place);
     focusAfterDraw = false;

@@ -2,6 +2,7 @@
 import { chanceOf, effects, largestLook, looksOf } from "./readings.mjs";
 
 const HARDLY = 0.05; // a smaller share is hardly a look
+const EARLIER = " An earlier layer may have carried it to a word that this layer looks at.";
 
 export const ATTENTION_WORDS = {
   model: "Model",
@@ -122,7 +123,9 @@ function compareSentence(read, s) {
   return `${said} ${named(tokens, place)} gets less than ${
     wholePercent(HARDLY)
   }\u00a0% from each ` +
-    `head of this layer; removing it moves ${lead} by ${points(changes[place - 1])}.`;
+    `head of this layer; removing it moves ${lead} by ${points(changes[place - 1])}.${
+      s.layer > 1 ? EARLIER : ""
+    }`;
 }
 
 /** What the explorer shows, as sentences. `before`: the reading with every word in its place. */
@@ -134,11 +137,13 @@ export function attentionSentences(read, s) {
   return said;
 }
 
-/** How much likelier a passage's tokens become when it is said again. */
-export function gainSentence({ nats, se, passages }) {
+const PASSAGES = { copy: "list of different words", course: "passage of a held-out book" };
+
+/** How much likelier a passage's tokens become for this model when it is said again. */
+export function gainSentence({ nats, se, passages }, model) {
   const times = Math.exp(nats);
   const digits = times < 10 ? 2 : 0;
-  return `When a passage is said a second time, this model finds its tokens ` +
+  return `When a ${PASSAGES[model]} is said a second time, this model finds its tokens ` +
     `${times.toFixed(digits)} (± ${(times * se).toFixed(digits)}) times as likely as the first ` +
-    `time: the geometric mean of ${passages} passages, with its standard error.`;
+    `time: the geometric mean over ${passages} of them, with its standard error.`;
 }
