@@ -41,7 +41,7 @@ class RunSpec:
 
     >>> spec = RunSpec(d_model=64, n_layer=3, tokens=1_000_000, learning_rate=0.01)
     >>> spec.n_params, spec.steps
-    (219328, 1953)
+    (225728, 1953)
     """
 
     d_model: int
@@ -110,10 +110,10 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """A name that no other spec has: "d64-1.0M-3f2a9c", the width, the tokens and a digest.
+        """A name that no other spec has: the width, the tokens and a digest.
 
         >>> RunSpec(d_model=64, n_layer=3, tokens=1_000_000, learning_rate=0.01).name
-        'd64-1.00M-a6d69b6a'
+        'd64-1.00M-8395ca35'
         """
         text = json.dumps(asdict(self), sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
