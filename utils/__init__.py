@@ -27,6 +27,7 @@ ROOMS = (
     "training",  # the loop, its settings, checkpoints, many small networks at once
     "landscape",  # random features, curvature, paths of an optimizer
     "scaling",  # fits and published laws of the loss, IsoFLOP sweeps
+    "compression",  # prune, quantize with packed storage, distill
     "sampling",  # transforms of logits, engines, generation, stop strings
     "book",  # its environment, building and serving it, executing notebooks
     "widgets",  # explorers and sliders
