@@ -1,0 +1,142 @@
+"""Quality against bytes: the command at toy size, stopped and continued, and its parts by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.myths import quality_bytes as qb
+from experiments.myths.quality_bytes import Form, Settings, measure, stored_as
+from experiments.myths.quality_models import rate_run
+from experiments.myths.quality_text import LEAST, Texts, held_out, one_per_author
+from utils import records
+from utils.compression.quantized_model import model_bytes
+from utils.data.books import Book
+from utils.models.gpt import GPT
+from utils.runtime import generator
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+TOY = Settings(
+    widths=(8, 16),
+    tokens=1024,
+    other_constants=(1.0,),
+    rate_widths=(8,),
+    rival=8,
+    costs=(16,),
+    windows=1,
+    seeds=(0,),
+)
+FEW = [Form(16, 16), Form(3, 8, "group", "gptq")]
+
+
+@pytest.fixture(autouse=True)
+def few_forms(monkeypatch):
+    """Each toy model is stored in two ways only."""
+    monkeypatch.setattr(qb, "FORMS", FEW)
+    monkeypatch.setattr(qb, "PLAIN", FEW[:1])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Two books to train on and two held-out ones, of invented words."""
+    rng = generator(0)
+    words = ["".join(rng.choice(list("aeinrst"), 4)) for _ in range(200)]
+    path = tmp_path_factory.mktemp("corpus") / "books.jsonl"
+    lines = []
+    for i, split in enumerate(["train", "train", "validation", "validation"]):
+        text = " ".join(rng.choice(words, 2 * LEAST // 5))
+        book = {"split": split, "author": f"A{i}", "title": f"T{i}", "text": text}
+        lines.append(json.dumps(book))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_a_stopped_command_continues_to_the_same_record(corpus, tmp_path, monkeypatch):
+    whole = measure(TOY, tmp_path / "whole.json", corpus=corpus, work=tmp_path)
+    part = tmp_path / "part.json"
+    made = []
+
+    def stop(model, form, texts, calibration):
+        made.append(form)
+        if len(made) > len(FEW):
+            raise KeyboardInterrupt
+        return real(model, form, texts, calibration)
+
+    real = qb.measure_form
+    monkeypatch.setattr(qb, "measure_form", stop)
+    with pytest.raises(KeyboardInterrupt):
+        measure(TOY, part, corpus=corpus)
+    assert len(records.load(part).data["family"]) == 1
+    monkeypatch.setattr(qb, "measure_form", real)
+    assert records.load(measure(TOY, part, corpus=corpus)).data == records.load(whole).data
+
+    # Every run is there, and nothing of this machine is.
+    data = records.load(whole).data
+    assert [len(data[group]) for group in ("family", "rates", "compute")] == [2, 1, 1]
+    for run in data["family"]:
+        assert len(run["forms"]) == len(FEW)
+        assert all(len(form["bits_per_byte"]) == 2 for form in run["forms"])
+    assert str(tmp_path) not in whole.read_text()
+    assert records.load(whole).provenance["books"] == ["A2, T2", "A3, T3"]
+
+
+def test_a_run_out_of_time_is_not_finished(corpus, tmp_path):
+    path = measure(TOY, tmp_path / "none.json", time_budget=0.0, corpus=corpus)
+    assert not records.load(path).data["family"][0]["finished"]
+
+
+def test_the_command_line(corpus, tmp_path, capsys):
+    options = "--widths 8 --rate-widths 8 --rival 8 --costs 8 --tokens 512 --windows 1 --seeds 0"
+    out = tmp_path / "toy.json"
+    qb.main([*options.split(), "--corpus", str(corpus), "--out", str(out)])
+    assert f"wrote {out}" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        qb.main([*options.split(), "--out", str(out)])
+    assert "corpus must be a file of books" in capsys.readouterr().err
+
+
+def test_bytes_are_what_is_counted_by_hand():
+    spec = rate_run(16, 512, 1.0, 0)
+    model = GPT(spec.gpt()).eval()
+    blocks = sum(p.numel() for name, p in model.named_parameters() if p.dim() == 2)
+    blocks -= 1024 * 16
+    rows = sum(len(p) for p in model.blocks.parameters() if p.dim() == 2)
+    gains = sum(p.numel() for p in model.parameters() if p.dim() == 1)
+    calibration = torch.arange(128).view(1, 128)
+    expected = {
+        Form(16, 16): 2 * (blocks + 1024 * 16 + gains),
+        Form(16, 8): 2 * (blocks + gains) + 1024 * 16 + 2 * 1024,
+        Form(4, 16): blocks // 2 + 2 * rows + 2 * (1024 * 16 + gains),
+        Form(4, 8, method="gptq"): blocks // 2 + 2 * (rows + gains) + 1024 * 16 + 2 * 1024,
+    }
+    for form, n_bytes in expected.items():
+        assert model_bytes(stored_as(model, form, calibration)) == n_bytes, form
+
+
+def test_texts_differ_by_seed_and_held_out_windows_are_the_books(corpus):
+    texts = Texts(corpus, n_windows=2, context_length=16)
+    first, again, other = (texts.training(seed, 500) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    for book in texts.held_out:
+        assert book.rows.shape == (2, 17)
+        assert book.rows[0, -1] == book.rows[1, 0]
+        text = texts.tokenizer.decode(book.rows[:, 1:].ravel().tolist())
+        assert len(text.encode()) == book.n_bytes
+    with pytest.raises(ValueError, match="^tokens must be at most the corpus's "):
+        texts.training(0, 10**6)
+
+
+def test_bad_input_is_one_line(corpus):
+    with pytest.raises(ValueError, match="^widths must be multiples of 8, got 20$"):
+        Settings(widths=(20,))
+    with pytest.raises(ValueError, match="^seeds must be numbers that all differ"):
+        Settings(seeds=(0, 0))
+    short = Book("validation", "A", "Short", None, "x" * LEAST)
+    assert one_per_author([short, short]) == [short]
+    texts = Texts(corpus, n_windows=1, context_length=16)
+    with pytest.raises(ValueError, match="^Short must be at least 1000001 tokens long"):
+        held_out(texts.tokenizer, short, 10**6, 1)
