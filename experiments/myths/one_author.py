@@ -52,20 +52,21 @@ class Settings:
     """What fixes the outcome. Raises ``ValueError`` for a setting that is out of its range.
 
     full_rates, lora_rates: learning rates of either method. rank: LoRA's, on every author.
-    other_ranks: on the first author only. evaluate_at: steps after which the model is asked; the
+    other_ranks: on the first author only; LoRA's own
+    is not made twice. evaluate_at: steps after which the model is asked; the
     last one ends the run. windows: of 256 tokens, from each text that it is asked for.
     """
 
     authors: tuple[str, ...] = ("Lucy Maud Montgomery", "Jane Austen", "Arthur Conan Doyle")
     seeds: tuple[int, ...] = (0, 1, 2)
     full_rates: tuple[float, ...] = (3e-4,)
-    lora_rates: tuple[float, ...] = (1e-3,)
+    lora_rates: tuple[float, ...] = (3e-3,)
     rank: int = 8
     other_ranks: tuple[int, ...] = (1, 64)
     mixed: bool = True
     evaluate_at: tuple[int, ...] = (10, 40)
     batch_size: int = 2
-    windows: int = 16
+    windows: int = 12
 
     def __post_init__(self) -> None:
         distinct("authors", self.authors)
@@ -241,6 +242,8 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
             for rate in settings.lora_rates:
                 add(data, settings.rank, rate, seed)
     for rank in settings.other_ranks:
+        if rank == settings.rank:
+            continue
         for seed in settings.seeds:
             add(settings.authors[0], rank, settings.lora_rates[0], seed)
     return found
