@@ -72,6 +72,10 @@
     return modules.get(name);
   }
 
+  // Sphinx's script for the words of a search empties the state of the history's entry once the page
+  // is read in: what an earlier visit left there is taken before, and written again after it.
+  const atFirst = history.state?.explorers;
+
   /** The settings of widget `id` that the present entry of the browser's history holds, if any. */
   const remembered = (id) => history.state?.explorers?.[id];
 
@@ -156,7 +160,7 @@
 
     const asked = addressed(id);
     const { stands, corrections } = understood(module, initial, asked ?? []);
-    const before = asked ? {} : remembered(id); // the page was left and is loaded again
+    const before = asked ? {} : atFirst?.[id]; // the page was left and is loaded again
     const model = new Model({ ...initial, ...stands, ...before }, keepSoon, address);
     const el = document.createElement("div");
     await widget.initialize?.({ model });
@@ -165,6 +169,7 @@
     node.dataset.afmReady = "";
     correct(corrections);
     keep();
+    if (document.readyState !== "complete") addEventListener("load", () => keep());
     model.on("change", () => {
       note.hidden = true;
     });
@@ -204,6 +209,7 @@
       const link = event.target.closest?.("a[href]");
       if (elsewhere || !link) return;
       if (timer) keepNow(); // in the entry of the history that this click may leave
+      else keep();
       inside = node.contains(link);
       const asked = addressed(id);
       if (link.href !== location.href || !asked) return;
