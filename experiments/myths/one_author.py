@@ -2,8 +2,8 @@
 
     python -m experiments.myths.one_author --corpus classic_books.jsonl.xz --time-budget 1800
 
-Each run starts from the stored weights of ``course_gpt`` and takes a few steps on one author's
-books, or on books of many others. Full fine-tuning changes every weight; LoRA (Hu et al. 2021,
+Each run starts from the stored weights of ``course_gpt`` and takes forty steps on one author's
+books, or on books by many others. Full fine-tuning changes every weight; LoRA (Hu et al. 2021,
 arXiv:2106.09685) adds a product of two thin matrices to each weight matrix of the blocks and trains
 those alone. Before and after, the model is asked for its loss, in bits per byte, on
 
@@ -11,7 +11,9 @@ those alone. Before and after, the model is asked for its loss, in bits per byte
 - held-out books by other authors: "others";
 - books that the model was trained on: "trained".
 
-The authors are from the half of the corpus that the model has not read.
+The authors are from the half of the corpus that the model has not read. After a run the model is
+also asked with only a share of the change of its weights. A smaller share gains less and loses
+less, so that two methods can be compared where they have lost the same.
 """
 
 from __future__ import annotations
@@ -51,20 +53,21 @@ MIX = 4  # of the books by many others, every fourth is trained on
 class Settings:
     """What fixes the outcome. Raises ``ValueError`` for a setting that is out of its range.
 
-    full_rates, lora_rates: learning rates of either method. rank: LoRA's, on every author.
-    other_ranks: on the first author only; LoRA's own
-    is not made twice. evaluate_at: steps after which the model is asked; the
-    last one ends the run. windows: of 256 tokens, from each text that it is asked for.
+    full_rate, lora_rate: learning rate of either method. other_rates: factors on these, on the
+    first author with the first seed. rank: LoRA's, on every author. other_ranks: further ones, on
+    the first author only. shares: of the whole change of the weights, at which the model is asked.
+    windows: of 256 tokens, from each text that it is asked for.
     """
 
-    authors: tuple[str, ...] = ("Lucy Maud Montgomery", "Jane Austen", "Arthur Conan Doyle")
+    authors: tuple[str, ...] = ("Lucy Maud Montgomery", "Jane Austen")
     seeds: tuple[int, ...] = (0, 1, 2)
-    full_rates: tuple[float, ...] = (3e-4,)
-    lora_rates: tuple[float, ...] = (3e-3,)
+    full_rate: float = 3e-4
+    lora_rate: float = 3e-3
+    other_rates: tuple[float, ...] = (0.3, 3.0)
     rank: int = 8
     other_ranks: tuple[int, ...] = (1, 64)
-    mixed: bool = True
-    evaluate_at: tuple[int, ...] = (10, 40)
+    steps: int = 40
+    shares: tuple[float, ...] = (0.3, 0.6, 1.0)
     batch_size: int = 2
     windows: int = 12
 
@@ -72,15 +75,15 @@ class Settings:
         distinct("authors", self.authors)
         for seed in distinct("seeds", self.seeds):
             integer("seeds", seed, 0)
-        for name in ("full_rates", "lora_rates"):
-            for rate in distinct(name, getattr(self, name)):
-                number(name, rate, 0.0, open_low=True)
-        for rank in (self.rank, *self.other_ranks):
+        for name in ("full_rate", "lora_rate"):
+            number(name, getattr(self, name), 0.0, open_low=True)
+        for factor in distinct("other_rates", self.other_rates):
+            number("other_rates", factor, 0.0, open_low=True)
+        for rank in distinct("other_ranks", (self.rank, *self.other_ranks)):
             integer("rank", rank, 1)
-        in_order = list(self.evaluate_at) == sorted(set(self.evaluate_at))
-        require(in_order, "evaluate_at", "steps in rising order", self.evaluate_at)
-        for step in distinct("evaluate_at", self.evaluate_at):
-            integer("evaluate_at", step, 1)
+        for share in distinct("shares", self.shares):
+            number("shares", share, 0.0, 1.0, open_low=True)
+        integer("steps", self.steps, 1)
         integer("batch_size", self.batch_size, 1)
         integer("windows", self.windows, 1)
 
@@ -187,8 +190,8 @@ def fine_tune(
     """Train one copy of the model; a run is too short to stop half-way."""
     model, _ = load("course_gpt")
     T = model.config.context_length
-    steps = settings.evaluate_at[-1]
-    n_tokens = steps * settings.batch_size * T
+    n_rows = settings.steps * settings.batch_size
+    n_tokens = n_rows * T
     result: dict[str, Any] = {"flops": float(matmul_flops_per_token(model.config) * n_tokens)}
     if time.monotonic() > deadline:
         return result | {"finished": False}
@@ -200,11 +203,10 @@ def fine_tune(
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.98), weight_decay=0.0)
     tokens = train[key["data"]].tokens
-    rows = training_rows(tokens, steps * settings.batch_size, T + 1, key["seed"])
+    rows = training_rows(tokens, n_rows, T + 1, key["seed"])
 
-    # The steps, and what the model says on the way.
     began = time.process_time()
-    curve = []
+    start = [p.detach().clone() for p in trained]
     for step, part in enumerate(rows.split(settings.batch_size), start=1):
         for group in optimizer.param_groups:
             group["lr"] = key["rate"] * min(1.0, step / WARMUP)
@@ -213,12 +215,29 @@ def fine_tune(
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        if step in settings.evaluate_at:
-            curve.append({"step": step} | ask(model, asked, settings.windows))
+    end = [p.detach().clone() for p in trained]
+
+    # What the model says with a share of the change, and with all of it.
+    asked_at = []
+    for share in settings.shares:
+        set_share(model, start, end, share)
+        asked_at.append({"share": share} | ask(model, asked, settings.windows))
+    result["asked_at"] = asked_at
     result["n_trained"] = sum(p.numel() for p in trained)
     result["cpu_seconds"] = round(time.process_time() - began, 1)
-    result["curve"] = curve
     return result | {"finished": True}
+
+
+@torch.no_grad()
+def set_share(model: GPT, start: list[Tensor], end: list[Tensor], share: float) -> None:
+    """Give every weight matrix ``share`` of its change, as in Wortsman et al. 2022.
+
+    LoRA's change is the product of A and B, so that B alone is scaled.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    for (name, p), before_it, after_it in zip(named, start, end, strict=True):
+        if not name.endswith(".A"):
+            p.copy_(before_it + share * (after_it - before_it))
 
 
 def before(asked: dict[str, Text], settings: Settings, deadline: float) -> dict[str, Any]:
@@ -228,24 +247,27 @@ def before(asked: dict[str, Text], settings: Settings, deadline: float) -> dict[
 
 
 def keys(settings: Settings) -> list[dict[str, Any]]:
-    """What tells the runs apart: author by author, then books by others, then other ranks."""
+    """What tells the runs apart: the authors and books by others first, then the controls."""
     found = []
 
     def add(data: str, rank: int, rate: float, seed: int) -> None:
-        found.append({"data": data, "rank": rank, "rate": rate, "seed": seed})
+        found.append({"data": data, "rank": rank, "rate": round(rate, 10), "seed": seed})
 
-    several = [*settings.authors, MIXED] if settings.mixed else settings.authors
-    for data in several:
+    first = settings.authors[0]
+    for data in settings.authors:
         for seed in settings.seeds:
-            for rate in settings.full_rates:
-                add(data, FULL, rate, seed)
-            for rate in settings.lora_rates:
-                add(data, settings.rank, rate, seed)
+            add(data, FULL, settings.full_rate, seed)
+            add(data, settings.rank, settings.lora_rate, seed)
+    for seed in settings.seeds:
+        add(MIXED, FULL, settings.full_rate, seed)
+    for factor in settings.other_rates:
+        add(first, FULL, settings.full_rate * factor, settings.seeds[0])
+        add(first, settings.rank, settings.lora_rate * factor, settings.seeds[0])
     for rank in settings.other_ranks:
-        if rank == settings.rank:
-            continue
         for seed in settings.seeds:
-            add(settings.authors[0], rank, settings.lora_rates[0], seed)
+            add(first, rank, settings.lora_rate, seed)
+    for seed in settings.seeds:
+        add(MIXED, settings.rank, settings.lora_rate, seed)
     return found
 
 
@@ -272,7 +294,7 @@ def plan(settings: Settings, corpus: Path | None) -> Plan:
         titles[author] = chosen["asked"][author][0].title
     return Plan(
         runs,
-        told=lambda result: str(result.get("curve", result.get("start"))),
+        told=lambda result: str(result.get("asked_at", result.get("start"))),
         source={"corpus_sha256": file_sha256(corpus)},
         notes={"homes": titles},
     )

@@ -179,7 +179,7 @@ def train_model(
         seed=seed,
         precision="fp32",
     )
-    train(model, texts.train[data], config, device="cpu")
+    train(model, texts.train[data], config)
     return model
 
 

@@ -18,7 +18,9 @@ TOY = Settings(
     seeds=(0,),
     rank=2,
     other_ranks=(1,),
-    evaluate_at=(1, 2),
+    other_rates=(2.0,),
+    steps=2,
+    shares=(0.5, 1.0),
     batch_size=1,
     windows=2,
 )
@@ -60,7 +62,7 @@ def small(monkeypatch, corpus):
 
 def test_the_command_writes_a_record(tmp_path, capsys, corpus):
     out = tmp_path / "author.json"
-    options = "--authors Ann Bob --seeds 0 --rank 2 --other-ranks 1 --evaluate-at 1 2"
+    options = "--authors Ann Bob --seeds 0 --rank 2 --other-ranks 1 --other-rates 2 --steps 2"
     options += f" --batch-size 1 --windows 2 --corpus {corpus} --out {out}"
     main(options.split())
     record = records.load(out)
@@ -103,6 +105,29 @@ def test_lora_trains_nothing_but_its_own_matrices():
     assert trained == {"A", "B"}
 
 
+@pytest.mark.parametrize("rank", [FULL, 2])
+def test_a_share_of_the_change_is_a_share_of_every_matrix(rank):
+    model, _ = one_author.load("course_gpt")
+    if rank != FULL:
+        add_lora(model, rank)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    start = [p.detach().clone() for p in trained]
+    with torch.no_grad():
+        for p in trained:
+            p.add_(torch.randn_like(p))
+    end = [p.detach().clone() for p in trained]
+
+    def matrix(share):
+        one_author.set_share(model, start, end, share)
+        layer = model.blocks[0].attn.qkv
+        if rank == FULL:
+            return layer.weight.detach().clone()
+        return layer.base.weight + one_author.SCALE * layer.B.detach() @ layer.A.detach()
+
+    half_way = (matrix(0.0) + matrix(1.0)) / 2
+    torch.testing.assert_close(matrix(0.5), half_way)
+
+
 def test_no_run_is_planned_twice():
     planned = [tuple(key.values()) for key in keys(Settings())]
     assert len(set(planned)) == len(planned)
@@ -113,8 +138,9 @@ def test_no_run_is_planned_twice():
     ("changed", "message"),
     [
         ({"rank": 0}, "rank must be a whole number of at least 1, got 0"),
-        ({"evaluate_at": (4, 2)}, r"evaluate_at must be steps in rising order, got \(4, 2\)"),
-        ({"lora_rates": (0.0,)}, r"lora_rates must be a number in \(0, inf\), got 0.0"),
+        ({"other_ranks": (8,)}, r"other_ranks must be numbers that all differ, got \(8, 8\)"),
+        ({"shares": (0.0,)}, r"shares must be a number in \(0, 1\], got 0.0"),
+        ({"lora_rate": 0.0}, r"lora_rate must be a number in \(0, inf\), got 0.0"),
     ],
 )
 def test_a_bad_setting_is_one_clear_line(changed, message):
