@@ -1,8 +1,8 @@
-"""Language models with up to 20 parameters per token of their text, read again and again.
+"""Language models with up to 28 parameters per token of their text, read again and again.
 
     python -m experiments.myths.overparameterized --corpus classic_books.jsonl.xz --time-budget 3600
 
-A text of 16,384 tokens is read twelve times by models of four sizes. Four kinds of runs:
+A text of 8,192 tokens is read twelve times by models of four sizes. Four kinds of runs:
 
 repeated  every size with several strengths of weight decay.
 fresh     every size with the usual strength and with a large one, on a text in which every token
@@ -52,22 +52,24 @@ class Settings:
     """What fixes the outcome.
 
     decays: strengths of weight decay for every width, the usual one first. small_decays,
-    large_decays: more of them for the smaller and for the larger half of the widths.
+    large_decays, fine_decays: more of them for the smaller half of the widths, for the larger half
+    and for the largest width alone.
     fresh_decays: those that are tried on fresh text too. rates: learning rates times width that
     are tried at the usual strength; ``rate`` is that of all other runs. block_decays: those that
     are tried on the blocks alone.
     """
 
-    widths: tuple[int, ...] = (10, 20, 40, 80)
+    widths: tuple[int, ...] = (8, 16, 32, 64)
     decays: tuple[float, ...] = (0.1, 1.0, 3.0, 10.0)
-    small_decays: tuple[float, ...] = (0.3,)
-    large_decays: tuple[float, ...] = (2.0, 5.0)
-    fresh_decays: tuple[float, ...] = (0.1, 3.0)
-    block_decays: tuple[float, ...] = (3.0,)
+    small_decays: tuple[float, ...] = (0.3, 2.0)
+    large_decays: tuple[float, ...] = (2.0, 6.0)
+    fine_decays: tuple[float, ...] = (4.0, 8.0, 20.0)
+    fresh_decays: tuple[float, ...] = (0.1, 6.0)
+    block_decays: tuple[float, ...] = (6.0,)
     rate: float = 0.5
     rates: tuple[float, ...] = (0.0625, 0.125, 0.25, 1.0)
     seeds: tuple[int, ...] = (0, 1, 2)
-    unique_tokens: int = 16_384
+    unique_tokens: int = 8_192
     epochs: int = 12
     batch_tokens: int = 512
     stopping_tokens: int = 4_096
@@ -78,10 +80,15 @@ class Settings:
             integer("widths", width, 4)
         for seed in distinct("seeds", self.seeds):
             integer("seeds", seed, 0)
-        for name in ("small_decays", "large_decays", "fresh_decays", "block_decays"):
-            shared = self.decays if name in ("small_decays", "large_decays") else ()
-            for decay in distinct(name, (*shared, *getattr(self, name))):
-                number(name, decay, 0.0)
+        for names in (
+            ("decays", "small_decays"),
+            ("decays", "large_decays", "fine_decays"),
+            ("fresh_decays",),
+            ("block_decays",),
+        ):
+            together = [decay for name in names for decay in getattr(self, name)]
+            for decay in distinct(names[-1], together):
+                number(names[-1], decay, 0.0)
         for rate in distinct("rates", (self.rate, *self.rates)):
             number("rates", rate, 0.0, open_low=True)
         integer("epochs", self.epochs, 1)
@@ -109,12 +116,12 @@ class Settings:
 
 
 def heads(width: int) -> int:
-    """Heads of twenty numbers, at least one of them.
+    """Heads of 32 numbers, at least one of them.
 
-    >>> heads(10), heads(20), heads(80)
-    (1, 1, 4)
+    >>> heads(8), heads(32), heads(64)
+    (1, 1, 2)
     """
-    return max(1, width // 20)
+    return max(1, width // 32)
 
 
 # ---- text ----------------------------------------------------------------------------------------
@@ -188,7 +195,9 @@ def train_one(
 ) -> dict[str, Any]:
     """Train a model and measure it at its end and where its stopping loss was lowest.
 
-    blocks_only: leave the embedding, which is the head too, without decay. Losses are in nats per token. "final" and "stopped" are of the scoring text, "train" is of the
+    blocks_only: leave the embedding, which is the head too, without decay.
+
+    Losses are in nats per token. "final" and "stopped" are of the scoring text, "train" is of the
     beginning of the training text after the last step, and the curves have a value per pass.
     """
     run = Training(
@@ -216,16 +225,19 @@ def train_one(
     final = evaluate(run.model, texts.scoring, batch_size=64)
     front = texts.train[: len(texts.stopping)]
     train = evaluate(run.model, front, batch_size=64)
-    run.model.load_state_dict(best)
-    stopped = evaluate(run.model, texts.scoring, batch_size=64)
-
     stopping_curve = [row["val_loss"] for row in run.val_curve]
+    stopped_after = int(np.argmin(stopping_curve)) + 1
+    stopped = final
+    if stopped_after < epochs:
+        run.model.load_state_dict(best)
+        stopped = evaluate(run.model, texts.scoring, batch_size=64)
+
     train_curve = run.losses.double().numpy().reshape(epochs, -1).mean(axis=1)  # (epochs,)
     return {
         "n_params": spec.n_params,
         "final": round(final, 5),
         "stopped": round(stopped, 5),
-        "stopped_after": int(np.argmin(stopping_curve)) + 1,
+        "stopped_after": stopped_after,
         "train": round(train, 5),
         "stopping_curve": [round(loss, 4) for loss in stopping_curve],
         "train_curve": [round(float(loss), 4) for loss in train_curve],
@@ -248,16 +260,18 @@ def wanted(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
     for seed in s.seeds:
         for width in widths:
             rows += [("repeated", width, decay, s.rate, seed) for decay in s.decays]
-    for seed in s.seeds:
-        for width in widths:
-            rows += [("fresh", width, decay, s.rate, seed) for decay in s.fresh_decays]
+        rows += [("fresh", width, s.fresh_decays[0], s.rate, seed) for width in widths]
     for seed in s.seeds:
         for i, width in enumerate(widths):
             more = s.small_decays if i < n_small else s.large_decays
             rows += [("repeated", width, decay, s.rate, seed) for decay in more]
+        rows += [("repeated", largest, decay, s.rate, seed) for decay in s.fine_decays]
     for seed in s.seeds:
         rows += [("rates", largest, s.decays[0], rate, seed) for rate in s.rates]
         rows += [("blocks", largest, decay, s.rate, seed) for decay in s.block_decays]
+    for seed in s.seeds:
+        for width in widths:
+            rows += [("fresh", width, decay, s.rate, seed) for decay in s.fresh_decays[1:]]
     names = ("width", "weight_decay", "rate", "seed")
     return [(group, dict(zip(names, key, strict=True))) for group, *key in rows]
 
