@@ -2,15 +2,17 @@
 
     python -m experiments.myths.overparameterized --corpus classic_books.jsonl.xz --time-budget 3600
 
-A text of 8,192 tokens is read twelve times by models of four sizes. Four kinds of runs:
+A text of 8,192 tokens is read twelve times by models of four sizes. Five kinds of runs:
 
 repeated  every size with several strengths of weight decay.
-fresh     every size with the usual strength and with a large one, on a text in which every token
-          is new: as many steps, no repetition. It tells size and repetition apart.
+fresh     every size with the usual strength on a text in which every token is new: as many steps,
+          no repetition. It tells size and repetition apart.
 rates     the largest size at the usual strength with other learning rates, because AdamW shrinks a
           weight by learning rate times strength in each step.
 blocks    the largest size with a large strength on the matrices inside the blocks alone. In all
           other runs the embedding, which is the head too, decays as well.
+longer    the smallest size with a strength that suits it and three times as many passes: the
+          compute that a small model saves, spent on it.
 
 A seed draws everything: the first weights, the order, the passages that are trained on, and two
 held-out texts by other authors. The stopping text is measured after each pass and says when one
@@ -56,21 +58,23 @@ class Settings:
     and for the largest width alone.
     fresh_decays: those that are tried on fresh text too. rates: learning rates times width that
     are tried at the usual strength; ``rate`` is that of all other runs. block_decays: those that
-    are tried on the blocks alone.
+    are tried on the blocks alone. long_decays: those of the smallest width's longer runs.
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 64)
     decays: tuple[float, ...] = (0.1, 1.0, 3.0, 10.0)
-    small_decays: tuple[float, ...] = (0.3, 2.0)
-    large_decays: tuple[float, ...] = (2.0, 6.0)
-    fine_decays: tuple[float, ...] = (4.0, 8.0, 20.0)
-    fresh_decays: tuple[float, ...] = (0.1, 6.0)
+    small_decays: tuple[float, ...] = (2.0,)
+    large_decays: tuple[float, ...] = (6.0,)
+    fine_decays: tuple[float, ...] = (2.0, 4.0, 8.0, 20.0)
+    fresh_decays: tuple[float, ...] = (0.1,)
     block_decays: tuple[float, ...] = (6.0,)
+    long_decays: tuple[float, ...] = (1.0,)
     rate: float = 0.5
-    rates: tuple[float, ...] = (0.0625, 0.125, 0.25, 1.0)
+    rates: tuple[float, ...] = (0.0625, 0.25, 2.0)
     seeds: tuple[int, ...] = (0, 1, 2)
     unique_tokens: int = 8_192
     epochs: int = 12
+    long_epochs: int = 36
     batch_tokens: int = 512
     stopping_tokens: int = 4_096
     scoring_tokens: int = 16_384
@@ -85,6 +89,7 @@ class Settings:
             ("decays", "large_decays", "fine_decays"),
             ("fresh_decays",),
             ("block_decays",),
+            ("long_decays",),
         ):
             together = [decay for name in names for decay in getattr(self, name)]
             for decay in distinct(names[-1], together):
@@ -92,6 +97,7 @@ class Settings:
         for rate in distinct("rates", (self.rate, *self.rates)):
             number("rates", rate, 0.0, open_low=True)
         integer("epochs", self.epochs, 1)
+        integer("long_epochs", self.long_epochs, 1)
         for name in ("unique_tokens", "stopping_tokens", "scoring_tokens"):
             tokens = integer(name, getattr(self, name), PASSAGE)
             require(tokens % PASSAGE == 0, name, f"a multiple of {PASSAGE}", tokens)
@@ -99,20 +105,24 @@ class Settings:
         whole = f"a divisor of unique_tokens = {self.unique_tokens}"
         require(self.unique_tokens % batch == 0, "batch_tokens", whole, batch)
 
-    def spec(self, width: int, decay: float, rate: float, seed: int, *, fresh: bool) -> RunSpec:
+    def spec(self, group: str, width: int, weight_decay: float, rate: float, seed: int) -> RunSpec:
         """The model and its training. ``rate`` is the learning rate times the width."""
         return RunSpec(
             d_model=width,
             n_layer=N_LAYER,
             n_head=heads(width),
-            tokens=self.epochs * self.unique_tokens,
+            tokens=self.epochs_of(group) * self.unique_tokens,
             learning_rate=rate / width,
             context_length=CONTEXT,
             batch_tokens=self.batch_tokens,
-            weight_decay=decay,
+            weight_decay=weight_decay,
             seed=seed,
-            unique_tokens=None if fresh else self.unique_tokens + 1,  # the last target
+            unique_tokens=None if group == "fresh" else self.unique_tokens + 1,  # a last target
         )
+
+    def epochs_of(self, group: str) -> int:
+        """How often a run of this group reads its text, or as much fresh text."""
+        return self.long_epochs if group == "longer" else self.epochs
 
 
 def heads(width: int) -> int:
@@ -260,18 +270,18 @@ def wanted(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
     for seed in s.seeds:
         for width in widths:
             rows += [("repeated", width, decay, s.rate, seed) for decay in s.decays]
-        rows += [("fresh", width, s.fresh_decays[0], s.rate, seed) for width in widths]
+        for width in widths:
+            rows += [("fresh", width, decay, s.rate, seed) for decay in s.fresh_decays]
     for seed in s.seeds:
         for i, width in enumerate(widths):
             more = s.small_decays if i < n_small else s.large_decays
             rows += [("repeated", width, decay, s.rate, seed) for decay in more]
-        rows += [("repeated", largest, decay, s.rate, seed) for decay in s.fine_decays]
     for seed in s.seeds:
         rows += [("rates", largest, s.decays[0], rate, seed) for rate in s.rates]
         rows += [("blocks", largest, decay, s.rate, seed) for decay in s.block_decays]
+        rows += [("longer", widths[0], decay, s.rate, seed) for decay in s.long_decays]
     for seed in s.seeds:
-        for width in widths:
-            rows += [("fresh", width, decay, s.rate, seed) for decay in s.fresh_decays[1:]]
+        rows += [("repeated", largest, decay, s.rate, seed) for decay in s.fine_decays]
     names = ("width", "weight_decay", "rate", "seed")
     return [(group, dict(zip(names, key, strict=True))) for group, *key in rows]
 
@@ -283,11 +293,10 @@ def plan(settings: Settings, corpus: Path | None) -> Plan:
     texts = texts_of(corpus, settings)
     runs = []
     for group, key in wanted(settings):
-        spec = settings.spec(
-            key["width"], key["weight_decay"], key["rate"], key["seed"], fresh=group == "fresh"
-        )
+        spec = settings.spec(group, **key)
         text = texts[key["seed"]]
-        make = partial(train_one, spec, text, settings.epochs, group == "blocks")
+        epochs = settings.epochs_of(group)
+        make = partial(train_one, spec, text, epochs, group == "blocks")
         runs.append(Run(key, make, group))
     digest = tokens_digest(np.concatenate([texts[seed].train for seed in settings.seeds]))
     return Plan(

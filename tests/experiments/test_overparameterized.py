@@ -33,15 +33,18 @@ TOY = Settings(
     fine_decays=(4.0,),
     fresh_decays=(0.1,),
     block_decays=(1.0,),
+    long_decays=(1.0,),
     rates=(0.25,),
     seeds=(0,),
     unique_tokens=512,
     epochs=2,
+    long_epochs=3,
     batch_tokens=256,
     stopping_tokens=256,
     scoring_tokens=256,
 )
-N_RUNS = 11  # 4 + 2 + 1 repeated, 2 fresh, 1 with another rate, 1 with the blocks alone
+GROUPS = ("repeated", "fresh", "rates", "blocks", "longer")
+N_RUNS = 12  # 7 repeated, 2 fresh, one each with another rate, the blocks alone, and longer
 
 
 @pytest.fixture
@@ -66,15 +69,16 @@ def test_a_seed_draws_texts_of_its_own(corpus):
 
 
 def test_a_repeated_run_sees_the_front_of_what_a_fresh_one_sees():
-    repeated = TOY.spec(8, 0.1, 0.5, 0, fresh=False)
-    fresh = TOY.spec(8, 0.1, 0.5, 0, fresh=True)
+    repeated = TOY.spec("repeated", 8, 0.1, 0.5, 0)
+    fresh = TOY.spec("fresh", 8, 0.1, 0.5, 0)
     assert repeated.unique_tokens == 513  # the last token is a target only
     assert fresh.unique_tokens is None
     assert repeated.steps == fresh.steps == 4
+    assert TOY.spec("longer", 8, 0.1, 0.5, 0).steps == 6
 
 
 def test_every_matrix_decays_and_no_gain_does():
-    model = GPT(TOY.spec(8, 0.1, 0.5, 0, fresh=False).gpt())
+    model = GPT(TOY.spec("repeated", 8, 0.1, 0.5, 0).gpt())
     optimizer = optimizer_for(model, TrainConfig(steps=1, weight_decay=3.0))
     decay_embedding_too(optimizer)
     decayed, kept = optimizer.param_groups
@@ -90,7 +94,7 @@ def test_every_matrix_decays_and_no_gain_does():
 @pytest.mark.parametrize("blocks_only", [False, True])
 def test_without_gradients_a_weight_shrinks_by_rate_times_strength(corpus, blocks_only):
     """AdamW's decay alone: the product of 1 - rate · strength over the steps."""
-    spec = TOY.spec(8, 2.0, 0.5, 0, fresh=False)
+    spec = TOY.spec("repeated", 8, 2.0, 0.5, 0)
     texts = texts_of(corpus, TOY)[0]
     norms = {}
 
@@ -112,7 +116,7 @@ def test_without_gradients_a_weight_shrinks_by_rate_times_strength(corpus, block
 
 
 def test_the_losses_are_those_of_the_scoring_text(corpus):
-    spec = TOY.spec(8, 0.1, 0.5, 0, fresh=False)
+    spec = TOY.spec("repeated", 8, 0.1, 0.5, 0)
     texts = texts_of(corpus, TOY)[0]
     run = train_one(spec, texts, TOY.epochs, False, deadline=float("inf"))
     assert run["finished"]
@@ -124,7 +128,7 @@ def test_the_losses_are_those_of_the_scoring_text(corpus):
 
 
 def test_time_that_is_up_ends_a_run(corpus):
-    spec = TOY.spec(8, 0.1, 0.5, 0, fresh=False)
+    spec = TOY.spec("repeated", 8, 0.1, 0.5, 0)
     run = train_one(spec, texts_of(corpus, TOY)[0], TOY.epochs, False, deadline=time.monotonic())
     assert run == {"finished": False, "flops": 0.0}
 
@@ -163,7 +167,7 @@ def test_the_command_writes_a_record_and_goes_on_with_it(corpus, tmp_path, capsy
 
     def without_times(path):
         data = records.load(path).data
-        for group in ("repeated", "fresh", "rates", "blocks"):
+        for group in GROUPS:
             for run in data[group]:
                 del run["cpu_seconds"]
         return data
@@ -203,7 +207,7 @@ def test_the_record_is_of_the_present_settings():
     assert record.data["settings"] == settings
     stored = [
         (group, run["width"], run["weight_decay"], run["rate"], run["seed"])
-        for group in ("repeated", "fresh", "rates", "blocks")
+        for group in GROUPS
         for run in record.data[group]
     ]
     assert sorted(stored) == sorted((group, *key.values()) for group, key in wanted(Settings()))
