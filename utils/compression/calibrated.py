@@ -39,8 +39,9 @@ def hessian(inputs: Tensor) -> Tensor:
     """
     is_matrix = inputs.dim() == 2 and inputs.numel() > 0 and inputs.is_floating_point()
     require(is_matrix, "inputs", "a matrix (n, in) of real numbers", inputs)
-    X = inputs.detach().double()
-    return 2 * X.T @ X / len(X)
+    X = inputs.detach()
+    products = X.T @ X  # (in, in), in the precision of the inputs
+    return 2 * products.double() / len(X)
 
 
 def gptq(
@@ -64,27 +65,28 @@ def gptq(
     damping = number("damping", damping, 0.0, open_low=True)
     columns = W.shape[1]
     U = _inverse_factor(H, columns, damping)  # (in, in)
-    W = W.clone()
+    # Row j of the transposed matrix is column j of W, in one piece in memory.
+    Wt = W.T.clone(memory_format=torch.contiguous_format)  # (in, out)
 
     # One scale per row, or one for all, is known before anything moves.
     scales = scales_of(W, bits, granularity, group_size)  # (1 or out, n_groups)
-    codes = torch.zeros_like(W)
+    codes = torch.zeros_like(Wt)  # (in, out)
     for j in range(columns):
         # A group's scales are taken when its turn comes: its weights have moved by then.
         group = j // group_size
         if granularity == "group" and j % group_size == 0:
-            own = W[:, j : j + group_size]  # (out, group_size)
+            own = Wt[j : j + group_size].T  # (out, group_size)
             scales[:, group] = scales_of(own, bits, granularity, group_size)[:, 0]
 
         # Round this column, and see how far off it is.
         scale = scales[:, group]  # (1 or out,)
-        codes[:, j] = nearest_codes(W[:, j], scale, bits)
-        rounded = codes[:, j] * scale  # (out,)
-        error = (W[:, j] - rounded) / U[j, j]  # (out,)
+        codes[j] = nearest_codes(Wt[j], scale, bits)
+        rounded = codes[j] * scale  # (out,)
+        error = (Wt[j] - rounded) / U[j, j]  # (out,)
 
         # The columns to the right take over what they can (equation 2, by a row of U as in 3.3).
-        W[:, j + 1 :] -= torch.outer(error, U[j, j + 1 :])
-    return stored(codes, scales, bits, group_size)
+        Wt[j + 1 :].addr_(U[j, j + 1 :], error, alpha=-1)  # minus their outer product
+    return stored(codes.T, scales, bits, group_size)
 
 
 def _inverse_factor(H: Tensor, columns: int, damping: float) -> Tensor:

@@ -118,8 +118,8 @@ def quantize_model(
     bits: 2 to 8, or 16 for float16 weights, which is the copy to compare with.
     embedding_bits: the same for the embeddings, a tied head with them.
     weights: matrices that have been quantized already, by name of their layer, such as those of
-        `calibrated.gptq_model`; the other layers are rounded to
-        nearest. A head that is not tied is a layer like the others.
+        `calibrated.gptq_model`; the other layers are rounded to nearest. A head that is not tied
+        is a layer like the others.
     All that is not quantized (gains, biases, embeddings) is rounded to float16, so that
     `model_bytes` counts what would be stored. Raises ``ValueError`` as `quantize` does.
 
