@@ -17,6 +17,7 @@ refilled   share                        the same, read again until they are D
 copies     tokens of the passage        D / 2 different tokens, and one passage again and again
 manual     share of the manual          D tokens of code and manual together
 alone      share of the manual          that share of D, manual only
+reread     how often                    an eighth of D, manual only, read that often
 rate       times the learning rate      clean, token and dropped, with other learning rates
 
 Held-out loss is in nats per token; whole files are held out, never a part of one.
@@ -55,6 +56,7 @@ PASSES = (4, 16)
 SHARES = (0.25, 0.5)
 PASSAGES = (64, 4096)
 MANUAL = (1 / 32, 1 / 8, 1 / 2, 1.0)
+REREAD = (2, 3, 4, 6, 8)
 RATES = (0.5, 2.0)
 
 
@@ -175,6 +177,9 @@ def text_of(case: str, amount: float, n_tokens: int, seed: int) -> tuple[np.ndar
         return clean[:left], left if case == "dropped" else n_tokens
     if case == "copies":
         return with_copies(clean, int(amount)), n_tokens
+    if case == "reread":
+        pages = sample(found.manual, n_tokens // 8, seed)
+        return pages, round(amount * len(pages))
     if case in ("manual", "alone"):
         pages = sample(found.manual, round(amount * n_tokens), seed)
         if case == "alone":
@@ -222,7 +227,7 @@ def measure_run(case: str, amount: float, n_tokens: int, seed: int, deadline: fl
     text, read = text_of(text_case, amount, n_tokens, seed)
     run = trained(text, read, seed, constant)
     result: dict[str, Any] = {"code": round(run.val_curve[-1]["val_loss"], 5)}
-    if case in ("clean", "manual", "alone"):
+    if case in ("clean", "manual", "alone", "reread"):
         loss = evaluate(run.model, pool().held_manual, batch_size=64)
         result["manual"] = round(loss, 5)
     return result | {
@@ -257,6 +262,7 @@ def cases() -> list[tuple[str, float]]:
     found += [("copies", float(passage)) for passage in PASSAGES]
     found += [("manual", share) for share in MANUAL]
     found += [("alone", 1 / 8), ("dropped", 0.75)]  # 0.75: a single one of four passes
+    found += [("reread", float(times)) for times in REREAD]
     found += [("passes", float(times)) for times in PASSES]
     return found
 

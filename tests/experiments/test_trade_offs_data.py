@@ -90,6 +90,7 @@ def test_every_case_reads_what_its_name_says():
     assert lengths["refilled", 0.25] == (3 * TOKENS // 4, TOKENS)
     assert lengths["passes", 16.0] == (TOKENS // 16, TOKENS)
     assert lengths["alone", 0.125] == (TOKENS // 8, TOKENS // 8)
+    assert lengths["reread", 4.0] == (TOKENS // 8, TOKENS // 2)
     assert lengths["manual", 0.5] == (TOKENS, TOKENS)
     assert lengths["copies", 64.0] == (TOKENS, TOKENS)
 
