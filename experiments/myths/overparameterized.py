@@ -65,7 +65,7 @@ class Settings:
     decays: tuple[float, ...] = (0.1, 1.0, 3.0, 10.0)
     small_decays: tuple[float, ...] = (2.0,)
     large_decays: tuple[float, ...] = (6.0,)
-    fine_decays: tuple[float, ...] = (2.0, 4.0, 8.0, 20.0)
+    fine_decays: tuple[float, ...] = (4.0,)
     fresh_decays: tuple[float, ...] = (0.1,)
     block_decays: tuple[float, ...] = (6.0,)
     long_decays: tuple[float, ...] = (1.0,)
