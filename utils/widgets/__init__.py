@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "attention_explorer": ["AttentionExplorer"],
+        "compression_explorer": ["CompressionExplorer"],
         "compute_explorer": ["ComputeExplorer"],
         "double_descent": ["DoubleDescent"],
         "one_shot_game": ["OneShotGame"],
