@@ -56,7 +56,7 @@ EXPLORERS = {
     },
     "compression_explorer": {
         "options": ":record: myths/compression_explorer.json\n",
-        "steps": [{"bits": 4}, {"bits": 3, "sparsity": 0.5}],
+        "steps": [{"bits": 3}, {"bits": 8, "sparsity": 0.5}],
         "slider": "Bits",
         "chart": ".cw-chart",
         "data": ".cw-keys i",
@@ -367,6 +367,7 @@ def test_the_link_can_be_copied(visit, address, name) -> None:
         ("solution_path", "start1=77", "start1=2.5", "start1 77 (here 2.5)"),
         ("double_descent", "features=1e9", "features=301", "features 1000000000 (here 301)"),
         ("attention_explorer", "layer=7&removed=2", "removed=2", "layer 7 (here 2)"),
+        ("compression_explorer", "bits=5&sparsity=0.5", "bits=4&sparsity=0.5", "bits 5 (here 4)"),
         (
             "compute_explorer",
             "law=moore&unique=1e8",
