@@ -81,7 +81,7 @@ class Settings:
     tokens: int = 512_000
     constant: float = 0.5
     other_constants: tuple[float, ...] = (0.25, 1.0)
-    rate_widths: tuple[int, ...] = (64,)
+    rate_widths: tuple[int, ...] = (64, 128)
     rival: int = 64
     costs: tuple[int, ...] = (96,)
     windows: int = 6

@@ -144,3 +144,99 @@ def test_bad_input_is_one_line(corpus):
     texts = Texts(corpus, n_windows=1, context_length=16)
     with pytest.raises(ValueError, match="^Short must be at least 1000001 tokens long"):
         held_out(texts.tokenizer, short, 10**6, 1)
+
+
+# ---- what the record says
+
+
+def bits_per_byte_of(runs, **form):
+    """{(width, seed): (bytes, (n_books,) bits per byte)} of the models stored in this form."""
+    found = {}
+    for run in runs:
+        for stored in run["forms"]:
+            if all(stored[name] == value for name, value in form.items()):
+                books = np.array(stored["bits_per_byte"])
+                found[run["d_model"], run["seed"]] = (stored["n_bytes"], books)
+    return found
+
+
+def at_equal_bytes(hero, rivals):
+    """By how many bits per byte the hero is above the rivals of its bytes: (seeds, books)."""
+    found = []
+    for (_, seed), (n_bytes, books) in sorted(hero.items()):
+        family = sorted((width, rivals[width, s]) for width, s in rivals if s == seed)
+        sizes = np.log([size for _, (size, _) in family])
+        assert sizes[0] <= np.log(n_bytes) <= sizes[-1]  # nothing is extrapolated
+        losses = np.array([loss for _, (_, loss) in family])  # (widths, books)
+        rival = [np.interp(np.log(n_bytes), sizes, column) for column in losses.T]
+        found.append(books - np.array(rival))
+    return np.array(found)
+
+
+@pytest.fixture(scope="module")
+def record():
+    return records.load("myths/quality_bytes")
+
+
+def largest(family, **form):
+    return {key: v for key, v in bits_per_byte_of(family, **form).items() if key[0] == 128}
+
+
+def test_a_large_int4_model_beats_smaller_ones_of_its_bytes(record):
+    family = record.data["family"]
+    float16 = bits_per_byte_of(family, bits=16, embedding_bits=16)
+    int8 = bits_per_byte_of(family, bits=8, embedding_bits=8)
+    for method in ("nearest", "gptq"):
+        form = {"bits": 4, "embedding_bits": 8, "method": method, "granularity": "channel"}
+        hero = largest(family, **form)
+        against = at_equal_bytes(hero, float16)
+        assert against.mean(1).max() < -0.02  # every seed
+        assert against.mean(0).max() < 0  # every book
+        assert at_equal_bytes(hero, int8).mean(1).max() < -0.005
+
+    # Counting all embeddings in float16 changes the bytes, not the verdict.
+    hero = largest(family, bits=4, embedding_bits=16)
+    assert at_equal_bytes(hero, float16).mean(1).max() < -0.015
+
+
+def test_below_four_bits_it_turns(record):
+    family = record.data["family"]
+    float16 = bits_per_byte_of(family, bits=16, embedding_bits=16)
+    int4 = bits_per_byte_of(family, bits=4, embedding_bits=8, method="gptq", granularity="channel")
+    int3 = largest(family, bits=3, granularity="group")
+    int2 = largest(family, bits=2, granularity="group")
+    assert at_equal_bytes(int3, int4).mean(1).min() > 0
+    assert at_equal_bytes(int2, float16).mean(1).min() > 0.04
+
+
+def test_a_smaller_model_of_equal_training_cost_is_better_and_smaller(record):
+    """The control: with as much training, the verdict goes the other way at these sizes."""
+    hero = bits_per_byte_of(record.data["family"], bits=4, embedding_bits=8, granularity="channel")
+    rivals = bits_per_byte_of(record.data["compute"], bits=8, embedding_bits=8)
+    for (_, seed), (n_bytes, books) in rivals.items():
+        hero_bytes, hero_books = hero[96, seed]
+        assert n_bytes < hero_bytes
+        assert hero_books.mean() - books.mean() > 0.02
+
+
+def test_no_learning_rate_saves_the_smaller_model(record):
+    """The float16 model of nearly the same bytes, at half and twice the rate, against the hero."""
+    hero = largest(
+        record.data["family"], bits=4, embedding_bits=8, method="gptq", granularity="channel"
+    )
+    hero_bytes, hero_books = hero[128, 0]
+    rivals = [run for run in record.data["rates"] if run["d_model"] == 64]
+    assert [run["constant"] for run in rivals] == [0.25, 1.0]
+    for run in rivals:
+        float16 = run["forms"][0]
+        assert float16["n_bytes"] > hero_bytes
+        assert np.mean(float16["bits_per_byte"]) - hero_books.mean() > 0.02
+
+
+def test_the_record_is_of_the_present_settings(record):
+    settings = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in vars(Settings()).items()
+    }
+    assert record.data["settings"] == settings
+    assert record.provenance["complete"]
