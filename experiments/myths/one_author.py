@@ -44,7 +44,7 @@ MIXED = "mixed"  # in place of an author: books by many others
 FULL = 0  # in place of a rank: every weight is trained
 WARMUP = 4  # steps
 SCALE = 2.0  # of LoRA's product; alpha / rank in the paper
-LENGTH = 100_000  # characters of a book that are used
+LENGTH = 200_000  # characters of a book that are used
 THIN = 12  # of the books that the model was trained on, every twelfth is asked for
 MIX = 4  # of the books by many others, every fourth is trained on
 
@@ -67,9 +67,9 @@ class Settings:
     rank: int = 8
     other_ranks: tuple[int, ...] = (1, 64)
     steps: int = 40
-    shares: tuple[float, ...] = (0.3, 0.6, 1.0)
+    shares: tuple[float, ...] = (0.5, 1.0)
     batch_size: int = 2
-    windows: int = 12
+    windows: int = 16
 
     def __post_init__(self) -> None:
         distinct("authors", self.authors)
@@ -100,11 +100,20 @@ class Text:
 
 
 def encoded(tokenizer: Any, books: list[Book]) -> Text:
-    """The beginnings of the books as one row of tokens."""
-    books = [replace(book, text=book.text[:LENGTH]) for book in books]
+    """The middle parts of the books as one row of tokens.
+
+    The first pages would not do: they introduce the characters, as do those of other books.
+    """
+    books = [replace(book, text=middle(book.text)) for book in books]
     tokens = encode_books(tokenizer, books)
     n_bytes = sum(len(book.text.encode()) for book in books)
     return Text(tokens, len(tokens) / n_bytes / math.log(2))
+
+
+def middle(text: str) -> str:
+    """The `LENGTH` characters in the middle of a text, or all of a shorter one."""
+    start = max(0, (len(text) - LENGTH) // 2)
+    return text[start : start + LENGTH]
 
 
 def choose_books(books: list[Book], authors: tuple[str, ...]) -> dict[str, dict[str, list[Book]]]:
@@ -208,8 +217,10 @@ def fine_tune(
     began = time.process_time()
     start = [p.detach().clone() for p in trained]
     for step, part in enumerate(rows.split(settings.batch_size), start=1):
+        warm = min(1.0, step / WARMUP)
+        left = 1.0 - (step - 1) / settings.steps  # falls from 1 in a line, to 0 after the last step
         for group in optimizer.param_groups:
-            group["lr"] = key["rate"] * min(1.0, step / WARMUP)
+            group["lr"] = key["rate"] * warm * left
         loss = model(part[:, :-1], part[:, 1:])  # ()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -6,9 +6,8 @@ A small and a large model are trained on documentation, on code, or on a mixture
 with the same number of floating-point operations. So the small model reads more text. Every model
 is then asked for its loss on held-out documentation and on held-out code, in bits per byte.
 
-Besides these runs there are three kinds of controls: other learning rates, a mixture with twice the
-compute (in which a generalist reads as much of each domain as a specialist), and specialists with
-four times the compute.
+Besides these runs there are two kinds of controls: other learning rates, and generalists with twice
+the compute, who read as much of each domain as a specialist does.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ from utils.validate import choice, integer, number, require
 DOMAINS = ("documentation", "code")
 DATA = (*DOMAINS, "mixture")
 TWICE = 2  # the generalist's compute, to read as much of each domain as a specialist
-LONGER = 4  # the compute of the longer specialists
 
 
 @dataclass(frozen=True)
@@ -234,9 +232,6 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
     for factor in settings.other_rates:
         for width in settings.widths:
             add(width, "mixture", settings.seeds[0], factor)
-    for seed in settings.seeds:
-        for width in settings.widths:
-            add(width, "documentation", seed, times=LONGER)
     return found
 
 

@@ -83,7 +83,7 @@ def test_every_run_has_the_same_compute_but_for_those_that_are_longer(texts):
     """To within a step, which is at most 3 % of so short a run."""
     for width in TOY.widths:
         per_step = TOY.batch_size * TOY.context_length * matmul_flops_per_token(TOY.model(width))
-        for times in (1, 2, 4):
+        for times in (1, 2):
             assert TOY.steps(width, times) * per_step == pytest.approx(times * TOY.flops, rel=0.03)
 
 
