@@ -43,7 +43,7 @@ class Settings:
     """What fixes the outcome. Raises ``ValueError`` for a setting that is out of its range.
 
     widths: d_model of the small and of the large model. rates: the learning rate of each.
-    other_rates: factors on these, for the control, with the first seed only. flops: of each run.
+    other_rates: factors on these; for the small model with the first seed only. flops: of each run.
     documentation: the parts of `utils.data.text.python_docs` that it consists of.
     domain_bytes, held_out_bytes: text of each domain, at most. tokenizer_bytes: of that, what the
     tokenizer learns from.
@@ -67,6 +67,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         distinct("widths", self.widths)
+        require(len(self.widths) == 2, "widths", "a small and a large one", self.widths)
         for width in self.widths:
             integer("widths", width, 1)
         fits = len(self.rates) == len(self.widths)
@@ -222,6 +223,7 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
         key = {"width": width, "data": data, "times": times, "rate": rate, "seed": seed}
         found.append(key)
 
+    small, large = settings.widths
     for seed in settings.seeds:
         for data in DATA:
             for width in settings.widths:
@@ -229,9 +231,12 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
     for seed in settings.seeds:
         for width in settings.widths:
             add(width, "mixture", seed, times=TWICE)
+    # The large model, whom the small one is to beat, is tuned more thoroughly.
     for factor in settings.other_rates:
-        for width in settings.widths:
-            add(width, "mixture", settings.seeds[0], factor)
+        add(small, "mixture", settings.seeds[0], factor)
+        for seed in settings.seeds:
+            for data in DATA:
+                add(large, data, seed, factor)
     return found
 
 

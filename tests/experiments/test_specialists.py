@@ -101,6 +101,7 @@ def test_no_run_is_planned_twice():
     ("changed", "message"),
     [
         ({"widths": (8, 8)}, r"widths must be numbers that all differ, got \(8, 8\)"),
+        ({"widths": (8,)}, r"widths must be a small and a large one, got \(8,\)"),
         ({"rates": (0.1,)}, r"rates must be one for each of the widths, got \(0.1,\)"),
         ({"flops": 0.0}, r"flops must be a number in \(0, inf\), got 0.0"),
         ({"vocab_size": 256}, "vocab_size must be a whole number of at least 257, got 256"),
