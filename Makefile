@@ -78,7 +78,7 @@ nbval: $(VENV)/.all
 
 site: $(VENV)/.all
 	$(BIN)/python -m utils.book.build --all --quiet -W -n --keep-going
-	$(PYTEST) tests/site
+	$(PYTEST) tests/site -n 2
 
 # ---- working on the course -------------------------------------------------------------------
 
