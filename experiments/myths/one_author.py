@@ -54,7 +54,7 @@ class Settings:
     """What fixes the outcome. Raises ``ValueError`` for a setting that is out of its range.
 
     full_rate, lora_rate: learning rate of either method. other_rates: factors on these, on the
-    first author, and for LoRA with the first seed only. rank: LoRA's, on every author. other_ranks:
+    first author, with the first seed only. rank: LoRA's, on every author. other_ranks:
     further ones, on the first author only. shares: of the whole change of the weights, at which the
     model is asked. windows: of 256 tokens, from each text that it is asked for.
     """
@@ -272,8 +272,7 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
     for seed in settings.seeds:
         add(MIXED, FULL, settings.full_rate, seed)
     for factor in settings.other_rates:
-        for seed in settings.seeds:
-            add(first, FULL, settings.full_rate * factor, seed)
+        add(first, FULL, settings.full_rate * factor, settings.seeds[0])
         add(first, settings.rank, settings.lora_rate * factor, settings.seeds[0])
     for rank in settings.other_ranks:
         for seed in settings.seeds:
