@@ -124,8 +124,8 @@ def test_adamw_is_that_of_torch():
         optimizer.step(ours, [slope])
     for i in range(2):
         theirs = start[i].clone().requires_grad_()
-        settings = {"lr": rate[i].item(), "weight_decay": decay[i].item()}
-        reference = torch.optim.AdamW([theirs], **settings)
+        lr, weight_decay = rate[i].item(), decay[i].item()
+        reference = torch.optim.AdamW([theirs], lr=lr, weight_decay=weight_decay)
         for slope in slopes:
             theirs.grad = slope[i]
             reference.step()
