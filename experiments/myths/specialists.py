@@ -6,8 +6,9 @@ A small and a large model are trained on documentation, on code, or on a mixture
 with the same number of floating-point operations. So the small model reads more text. Every model
 is then asked for its loss on held-out documentation and on held-out code, in bits per byte.
 
-Besides these runs there are two kinds of controls: other learning rates, and generalists with twice
-the compute, who read as much of each domain as a specialist does.
+Besides these runs there are three kinds of controls: other learning rates; generalists with twice
+the compute, who read as much of each domain as a specialist does; and specialists with twice the
+compute who spend it on reading the same documentation again.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ from utils.training.loop import evaluate, train
 from utils.validate import choice, integer, number, require
 
 DOMAINS = ("documentation", "code")
-DATA = (*DOMAINS, "mixture")
+FIRST = (*DOMAINS, "mixture")
+AGAIN = "documentation again"  # as much of it as a specialist reads, in two passes
+DATA = (*FIRST, AGAIN)
 TWICE = 2  # the generalist's compute, to read as much of each domain as a specialist
+PIECE = 8  # windows that stay together when documentation to be read again is drawn
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Texts:
-    """Tokens to train on, (n_tokens,) for each of `DATA`, and held-out ones for each domain.
+    """Tokens to train on, (n_tokens,) for each of `FIRST`, and held-out ones for each domain.
 
     bits: what one nat per token is in bits per byte, on each domain's held-out text.
     """
@@ -156,6 +160,18 @@ def joined(documents: list[tuple[str, str]], limit: int) -> str:
 # ---- one run -------------------------------------------------------------------------------------
 
 
+def home_text(tokens: np.ndarray, settings: Settings, width: int, seed: int) -> np.ndarray:
+    """As many tokens as a specialist of this width reads, in random pieces of `PIECE` windows.
+
+    Fewer where there are not so many: then nothing is left out.
+    """
+    piece = PIECE * settings.context_length
+    wanted = settings.steps(width) * settings.batch_size * settings.context_length
+    n_pieces = len(tokens) // piece
+    chosen = generator([seed, 1]).permutation(n_pieces)[: math.ceil(wanted / piece)]
+    return tokens[: n_pieces * piece].reshape(n_pieces, piece)[chosen].reshape(-1)[: wanted + 1]
+
+
 def train_model(
     texts: Texts,
     settings: Settings,
@@ -178,7 +194,11 @@ def train_model(
         seed=seed,
         precision="fp32",
     )
-    train(model, texts.train[data], config)
+    if data == AGAIN:
+        text = home_text(texts.train["documentation"], settings, width, seed)
+    else:
+        text = texts.train[data]
+    train(model, text, config)
     return model
 
 
@@ -225,17 +245,18 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
 
     small, large = settings.widths
     for seed in settings.seeds:
-        for data in DATA:
+        for data in FIRST:
             for width in settings.widths:
                 add(width, data, seed)
     for seed in settings.seeds:
         for width in settings.widths:
             add(width, "mixture", seed, times=TWICE)
+            add(width, AGAIN, seed, times=TWICE)
     # The large model, whom the small one is to beat, is tuned more thoroughly.
     for factor in settings.other_rates:
         add(small, "mixture", settings.seeds[0], factor)
         for seed in settings.seeds:
-            for data in DATA:
+            for data in FIRST:
                 add(large, data, seed, factor)
     return found
 
