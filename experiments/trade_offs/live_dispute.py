@@ -20,6 +20,7 @@ gain there, and what they forget of the first kind.
 
 case       amount                        the runs
 main       1                             each seed, with everything that is described above
+mean       1                             each seed, averaged only, tuned as well
 rate       times the learning rate       each seed; constant and cooled only, and not tuned
 decay      times the weight decay        the same, first seed
 
@@ -75,8 +76,19 @@ HELD_WINDOWS = 320
 TUNING_BATCH = 8  # windows of a step
 TUNING_STEPS = (15, 30, 60)  # where the tuned model is measured
 TUNING_RATES = (1 / 16, 1 / 4, 1.0)  # times the first learning rate
-TUNED = ("untrained", "constant", "cooled")
-REDUCED = ("constant", "cooled")  # what the controls measure
+# The kinds of each case, and those that are tuned.
+KINDS = {
+    "main": ("untrained", "constant", "averaged", "cooled", "long"),
+    "mean": ("averaged",),
+    "rate": ("constant", "cooled"),
+    "decay": ("constant", "cooled"),
+}
+TUNED = {
+    "main": ("untrained", "constant", "cooled"),
+    "mean": ("averaged",),
+    "rate": (),
+    "decay": (),
+}
 RATES = (0.25,)
 DECAYS = (0.0,)
 
@@ -96,8 +108,19 @@ def code() -> np.ndarray:
 # ---- training, and the branches ------------------------------------------------------------------
 
 
-def constant_run(steps: int, seed: int, rate: float = 1.0, decay: float = 1.0) -> Training:
-    """A run at a constant learning rate, before its first step; factors for rate and decay."""
+def constant_run(
+    steps: int,
+    seed: int,
+    *,
+    rate: float = 1.0,
+    decay: float = 1.0,
+    source: np.ndarray | None = None,
+) -> Training:
+    """A run at a constant learning rate, before its first step.
+
+    rate, decay : factors for the learning rate and the weight decay.
+    source : tokens from which the seed draws the text, (n_tokens,); all code if it is None.
+    """
     n_tokens = steps * BATCH * WINDOW
     spec = RunSpec(
         d_model=WIDTH,
@@ -111,7 +134,7 @@ def constant_run(steps: int, seed: int, rate: float = 1.0, decay: float = 1.0) -
         schedule="constant",
         seed=seed,
     )
-    text = sample(code(), n_tokens, seed)  # (n_tokens,)
+    text = sample(code() if source is None else source, n_tokens, seed)  # (n_tokens,)
     closed = np.concatenate([text, text[:1]])  # the last window's last target
     run = Training(spec, closed, pool().held_code)
     # The same warm-up whatever the length, so that a short run is the beginning of a long one.
@@ -145,17 +168,24 @@ def averaged(run: Training, end: int) -> GPT:
     return mean
 
 
-def checkpoints(run: Training, lengths: tuple[int, ...]) -> Iterator[tuple[str, int, GPT]]:
+def checkpoints(
+    run: Training, lengths: tuple[int, ...], kinds: tuple[str, ...]
+) -> Iterator[tuple[str, int, GPT]]:
     """Kind, steps and model of each checkpoint; ``lengths`` in steps, each twice the last."""
-    yield "untrained", 0, run.model
+    if "untrained" in kinds:
+        yield "untrained", 0, run.model
     for length in lengths:
         # Four fifths of this length, and one fifth of four times this length.
         run.advance(length * 4 // 5 - run.done)
-        yield "cooled", length, cooled(run, length)
-        if 4 * length in (lengths[-1], lengths[len(lengths) // 2]):
+        if "cooled" in kinds:
+            yield "cooled", length, cooled(run, length)
+        if "long" in kinds and 4 * length in (lengths[-1], lengths[len(lengths) // 2]):
             yield "long", 4 * length, cooled(run, 4 * length)
-        yield "averaged", length, averaged(run, length)
-        yield "constant", length, run.model
+        mean = averaged(run, length)
+        if "averaged" in kinds:
+            yield "averaged", length, mean
+        if "constant" in kinds:
+            yield "constant", length, run.model
 
 
 # ---- what is measured of a model -----------------------------------------------------------------
@@ -264,15 +294,14 @@ def measure_run(
     case: str, amount: float, lengths: tuple[int, ...], seed: int, deadline: float
 ) -> dict[str, Any]:
     """Train one run and measure all of its checkpoints; it looks at the time after each."""
-    factors = {case: amount} if case != "main" else {}
-    run = constant_run(lengths[-1], seed, **factors)
+    rate = amount if case == "rate" else 1.0
+    decay = amount if case == "decay" else 1.0
+    run = constant_run(lengths[-1], seed, rate=rate, decay=decay)
     found: dict[str, Any] = {"checkpoints": [], "tuning": []}
     n_steps = lengths[-1]  # of the run and its branches; tuning and measuring are not counted
     finished = True
-    for kind, length, model in checkpoints(run, lengths):
+    for kind, length, model in checkpoints(run, lengths, KINDS[case]):
         n_steps += round(FALL.get(kind, 0.0) * length)
-        if case != "main" and kind not in REDUCED:
-            continue
         tokens = length * BATCH * WINDOW
         row = {"kind": kind, "tokens": tokens, "manual": round(manual_loss(model), 5)}
         if kind == "untrained":  # some of its matrices are zero
@@ -280,7 +309,7 @@ def measure_run(
         else:
             row |= damages(model, seed)
         found["checkpoints"].append(row)
-        if case == "main" and kind in TUNED:
+        if kind in TUNED[case]:
             for rate in TUNING_RATES:
                 path = tuned(model, rate * RATE, seed)
                 found["tuning"].append({"kind": kind, "tokens": tokens, "rate": rate, "path": path})
@@ -320,6 +349,7 @@ def plan(settings: Settings) -> Plan:
     """Every seed in full, then the controls for the first seed."""
     single_thread()
     wanted = [("main", 1.0, seed) for seed in settings.seeds]
+    wanted += [("mean", 1.0, seed) for seed in settings.seeds]
     wanted += [("decay", times, settings.seeds[0]) for times in DECAYS]
     wanted += [("rate", times, seed) for seed in settings.seeds for times in RATES]
     runs = []

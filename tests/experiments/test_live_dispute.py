@@ -40,8 +40,8 @@ def test_the_command_writes_a_record_and_continues_it(tmp_path, capsys):
     assert record.provenance["complete"]
     assert record.provenance["unigram_loss"] > 4
 
-    decay, whole = record.data["runs"]
-    assert (decay["case"], whole["case"]) == ("decay", "main")
+    decay, whole, mean = record.data["runs"]
+    assert [run["case"] for run in (decay, whole, mean)] == ["decay", "main", "mean"]
     kinds = [(row["kind"], row["tokens"] // 1024) for row in whole["checkpoints"]]
     assert sorted(kinds) == sorted(
         [("untrained", 0), ("long", 200)]
@@ -49,6 +49,9 @@ def test_the_command_writes_a_record_and_continues_it(tmp_path, capsys):
     )
     assert {row["kind"] for row in decay["checkpoints"]} == {"cooled", "constant"}
     assert decay["tuning"] == []
+    averages = [row for row in whole["checkpoints"] if row["kind"] == "averaged"]
+    assert mean["checkpoints"] == averages
+    assert len(mean["tuning"]) == 3
     assert len(whole["tuning"]) == 7
     for row in whole["tuning"]:
         assert [point["step"] for point in row["path"]] == [1, 2]
