@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = exports(
             "quantize_model",
         ],
         "calibrated": ["gptq", "gptq_model"],
+        "kernels": ["KernelLinear", "has_kernel", "kernel_model"],
         "prune": ["apply_masks", "magnitude_masks", "masked", "random_masks", "sparsity"],
         "structured": ["mask_units", "remove_units", "unit_scores", "units_to_keep"],
         "distill": ["distillation_loss"],
