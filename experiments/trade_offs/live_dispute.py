@@ -1,6 +1,6 @@
 """Does longer training make a model harder to quantize and to tune, or is it the rate's decay?
 
-    python -m experiments.trade_offs.live_dispute   # about 8 minutes on one CPU core
+    python -m experiments.trade_offs.live_dispute   # about 12 minutes on one CPU core
 
 writes ``records/trade_offs/live_dispute.json``. A run trains one small model at a constant learning
 rate and looks at it at several lengths, each twice as long as the one before. Before each length it
@@ -21,7 +21,8 @@ gain there, and what they forget of the first kind.
 case       amount                        the runs
 main       1                             each seed, with everything that is described above
 mean       1                             each seed, averaged only, tuned as well
-rate       times the learning rate       each seed; constant and cooled only, and not tuned
+longer     times the last length         each seed, at the last length and at this one
+rate       times the learning rate       each seed; constant and cooled only
 decay      times the weight decay        the same, first seed
 
 The text is the running Python's own, as in `experiments.trade_offs.data`: its standard library's
@@ -80,15 +81,11 @@ TUNING_RATES = (1 / 16, 1 / 4, 1.0)  # times the first learning rate
 KINDS = {
     "main": ("untrained", "constant", "averaged", "cooled", "long"),
     "mean": ("averaged",),
+    "longer": ("constant", "averaged", "cooled"),
     "rate": ("constant", "cooled"),
     "decay": ("constant", "cooled"),
 }
-TUNED = {
-    "main": ("untrained", "constant", "cooled"),
-    "mean": ("averaged",),
-    "rate": (),
-    "decay": (),
-}
+TUNED = {"main": ("untrained", "constant", "cooled"), "mean": ("averaged",)}
 RATES = (0.25,)
 DECAYS = (0.0,)
 
@@ -296,6 +293,8 @@ def measure_run(
     """Train one run and measure all of its checkpoints; it looks at the time after each."""
     rate = amount if case == "rate" else 1.0
     decay = amount if case == "decay" else 1.0
+    if case == "longer":
+        lengths = (lengths[-1], round(amount * lengths[-1]))
     run = constant_run(lengths[-1], seed, rate=rate, decay=decay)
     found: dict[str, Any] = {"checkpoints": [], "tuning": []}
     n_steps = lengths[-1]  # of the run and its branches; tuning and measuring are not counted
@@ -309,10 +308,12 @@ def measure_run(
         else:
             row |= damages(model, seed)
         found["checkpoints"].append(row)
-        if kind in TUNED[case]:
-            for rate in TUNING_RATES:
-                path = tuned(model, rate * RATE, seed)
-                found["tuning"].append({"kind": kind, "tokens": tokens, "rate": rate, "path": path})
+        if kind in TUNED.get(case, ()):
+            for times in TUNING_RATES:
+                path = tuned(model, times * RATE, seed)
+                found["tuning"].append(
+                    {"kind": kind, "tokens": tokens, "rate": times, "path": path}
+                )
         if time.monotonic() > deadline:
             finished = False
             break
@@ -332,7 +333,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for before, length in zip((None, *self.lengths), self.lengths, strict=False):
-            integer("lengths", length, 50, 3500)
+            integer("lengths", length, 50, 1700)
             doubled = length % 50 == 0 and before in (None, length // 2)
             require(doubled, "lengths", "multiples of 50, each twice the last", self.lengths)
         for seed in distinct("seeds", self.seeds):
@@ -352,6 +353,7 @@ def plan(settings: Settings) -> Plan:
     wanted += [("mean", 1.0, seed) for seed in settings.seeds]
     wanted += [("decay", times, settings.seeds[0]) for times in DECAYS]
     wanted += [("rate", times, seed) for seed in settings.seeds for times in RATES]
+    wanted += [("longer", 2.0, seed) for seed in settings.seeds]
     runs = []
     for case, amount, seed in wanted:
         key: dict[str, Any] = {"case": case, "amount": amount, "seed": seed}
