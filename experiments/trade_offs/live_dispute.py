@@ -1,6 +1,6 @@
 """Does longer training make a model harder to quantize and to tune, or is it the rate's decay?
 
-    python -m experiments.trade_offs.live_dispute   # about 12 minutes on one CPU core
+    python -m experiments.trade_offs.live_dispute   # about 13 minutes on one CPU core
 
 writes ``records/trade_offs/live_dispute.json``. A run trains one small model at a constant learning
 rate and looks at it at several lengths, each twice as long as the one before. Before each length it
@@ -87,7 +87,7 @@ KINDS = {
 }
 TUNED = {"main": ("untrained", "constant", "cooled"), "mean": ("averaged",)}
 RATES = (0.25,)
-DECAYS = (0.0,)
+DECAYS = (0.0, 4.0)
 
 
 @cache

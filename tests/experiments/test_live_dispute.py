@@ -23,6 +23,7 @@ def small(monkeypatch):
     monkeypatch.setattr(ld, "TUNING_STEPS", (1, 2))
     monkeypatch.setattr(ld, "TUNING_RATES", (0.25,))
     monkeypatch.setattr(ld, "RATES", ())
+    monkeypatch.setattr(ld, "DECAYS", (0.0,))
 
 
 def weights(model) -> torch.Tensor:
