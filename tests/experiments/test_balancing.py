@@ -77,6 +77,7 @@ def test_every_rival_runs_and_pays_for_what_it_takes():
     assert flops["rule"] == one
     assert flops["default"] == 2 * one
     assert flops["larger"] == pytest.approx(2 * one, rel=0.01)
+    assert flops["larger, slower"] == flops["larger"]
     assert flops["longer"] == pytest.approx(2 * one, rel=0.01)
     assert flops["more images"] == pytest.approx(1.5 * one, rel=0.15)
 
