@@ -44,12 +44,16 @@ CALIBRATION = 32  # windows of training text for GPTQ
 
 @dataclass(frozen=True)
 class Form:
-    """A way to store a model. bits: of the blocks' weights; 16 is float16, without scales."""
+    """A way to store a model. bits: of the blocks' weights; 16 is float16, without scales.
+
+    scales: how they are chosen, for the blocks and for the embedding, see `rounding.quantize`.
+    """
 
     bits: int
     embedding_bits: int
     granularity: str = "channel"
     method: str = "nearest"
+    scales: str = "largest"
 
 
 def forms() -> list[Form]:
@@ -59,6 +63,9 @@ def forms() -> list[Form]:
         listed.append(Form(bits, 8))
         listed.append(Form(bits, 8, method="gptq"))
         listed.append(Form(bits, 8, "group", "gptq"))
+        listed.append(Form(bits, 8, scales="searched"))
+        listed.append(Form(bits, 8, method="gptq", scales="searched"))
+        listed.append(Form(bits, 8, "group", "gptq", "searched"))
     listed.append(Form(4, 4, method="gptq"))
     return listed
 
@@ -112,6 +119,7 @@ def stored_as(model: GPT, form: Form, matrices: Matrices | None = None) -> GPT:
         form.bits,
         form.granularity,
         GROUP_SIZE,
+        scales=form.scales,
         embedding_bits=form.embedding_bits,
         weights=matrices,
     )
@@ -124,17 +132,24 @@ def measure_forms(
 
     calibration: (n, T) ids of training text, for GPTQ.
     """
-    calibrated: dict[tuple[int, str], Matrices] = {}  # by bits and granularity
+    calibrated: dict[tuple[int, str, str], Matrices] = {}  # by bits, granularity and scales
     found = []
     for form in listed:
         matrices = None
         if form.method == "gptq":
-            key = (form.bits, form.granularity)
+            key = (form.bits, form.granularity, form.scales)
             if key not in calibrated:
-                calibrated[key] = gptq_model(model, calibration, *key, GROUP_SIZE)
+                calibrated[key] = calibrate(model, form, calibration)
             matrices = calibrated[key]
         found.append(measure_form(stored_as(model, form, matrices), form, texts))
     return found
+
+
+def calibrate(model: GPT, form: Form, calibration: Tensor) -> Matrices:
+    """The matrices of the blocks by GPTQ."""
+    return gptq_model(
+        model, calibration, form.bits, form.granularity, GROUP_SIZE, scales=form.scales
+    )
 
 
 def measure_form(small: GPT, form: Form, texts: Texts) -> dict[str, Any]:
@@ -149,6 +164,7 @@ def measure_form(small: GPT, form: Form, texts: Texts) -> dict[str, Any]:
         "embedding_bits": form.embedding_bits,
         "granularity": form.granularity,
         "method": form.method,
+        "scales": form.scales,
         "n_bytes": model_bytes(small),
         "bits_per_byte": books,
     }

@@ -106,12 +106,55 @@ def test_no_error_exceeds_half_a_scale():
     assert (worst <= small.scales[:, 0].float() * 0.51).all()
 
 
+def squared_error(weight, small):
+    return (small.dequantize().double() - weight.double()).square()
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_searched_scales_have_the_least_squared_error_of_all_that_are_tried(bits, granularity):
+    weight = matrix((6, 40), seed=3)
+    weight[1] *= 10
+    weight[2, 3] = 20.0  # a single large one
+    largest = quantize(weight, bits, granularity, 8)
+    searched = quantize(weight, bits, granularity, 8, scales="searched")
+    assert searched.n_bytes == largest.n_bytes
+    best = squared_error(weight, searched).sum()
+    assert best < squared_error(weight, largest).sum()
+
+    # Every scale by itself: one for the matrix, six rows, or six times five groups.
+    n_groups = {"tensor": 1, "channel": 6, "group": 30}[granularity]
+    parts = weight.reshape(n_groups, -1)
+    q = 2 ** (bits - 1) - 1
+    expected = 0.0
+    for part in parts.double():
+        whole = (part.abs().max() / q).half().double()
+        tried = [(k / 40 * whole).half().double() for k in range(40, 1, -1)]
+        rounded = [(scale * (part / scale).round().clamp(-q, q) - part) for scale in tried]
+        expected += min(float(error.square().sum()) for error in rounded)
+    assert float(best) == pytest.approx(expected, rel=1e-5)
+
+
+def test_searched_scales_by_hand():
+    row = torch.tensor([[0.7, 0.3, -0.3, 0.25, -0.3, 0.25]])
+    small = quantize(row, 2, scales="searched")
+    assert small.codes.tolist() == [[1, 1, -1, 1, -1, 1]]
+    assert squared_error(row, small).sum() < 0.166 < squared_error(row, quantize(row, 2)).sum()
+
+
+def test_a_matrix_of_zeros_has_searched_scales_of_zero():
+    small = quantize(torch.zeros(2, 5), 2, scales="searched")
+    assert not small.dequantize().any()
+
+
 def test_bad_arguments_are_told_in_one_line():
     weight = matrix((4, 8))
     with pytest.raises(ValueError, match=r"^bits must be a whole number in \[2, 8\], got 1$"):
         quantize(weight, 1)
     with pytest.raises(ValueError, match="^granularity must be one of 'tensor'"):
         quantize(weight, 4, "row")
+    with pytest.raises(ValueError, match=r"scales must be .*'best'"):
+        quantize(weight, 4, scales="best")
     with pytest.raises(ValueError, match="^group_size must be a whole number of at least 1"):
         quantize(weight, 4, "group", 0)
     with pytest.raises(ValueError, match=r"^weight must be a matrix \(out, in\)"):

@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "packing": ["pack", "unpack"],
-        "rounding": ["GRANULARITIES", "Quantized", "quantize"],
+        "rounding": ["GRANULARITIES", "SCALES", "Quantized", "quantize"],
         "quantized_model": [
             "QuantizedEmbedding",
             "QuantizedLinear",

@@ -51,6 +51,7 @@ def gptq(
     granularity: str = "channel",
     group_size: int = 64,
     *,
+    scales: str = "largest",
     damping: float = 0.01,
 ) -> Quantized:
     """Quantize a matrix (out, in) for inputs with the Hessian ``H`` (in, in), see `hessian`.
@@ -69,24 +70,24 @@ def gptq(
     Wt = W.T.clone(memory_format=torch.contiguous_format)  # (in, out)
 
     # One scale per row, or one for all, is known before anything moves.
-    scales = scales_of(W, bits, granularity, group_size)  # (1 or out, n_groups)
+    found = scales_of(W, bits, granularity, group_size, scales)  # (1 or out, n_groups)
     codes = torch.zeros_like(Wt)  # (in, out)
     for j in range(columns):
         # A group's scales are taken when its turn comes: its weights have moved by then.
         group = j // group_size
         if granularity == "group" and j % group_size == 0:
             own = Wt[j : j + group_size].T  # (out, group_size)
-            scales[:, group] = scales_of(own, bits, granularity, group_size)[:, 0]
+            found[:, group] = scales_of(own, bits, granularity, group_size, scales)[:, 0]
 
         # Round this column, and see how far off it is.
-        scale = scales[:, group]  # (1 or out,)
+        scale = found[:, group]  # (1 or out,)
         codes[j] = nearest_codes(Wt[j], scale, bits)
         rounded = codes[j] * scale  # (out,)
         error = (Wt[j] - rounded) / U[j, j]  # (out,)
 
         # The columns to the right take over what they can (equation 2, by a row of U as in 3.3).
         Wt[j + 1 :].addr_(U[j, j + 1 :], error, alpha=-1)  # minus their outer product
-    return stored(codes.T, scales, bits, group_size)
+    return stored(codes.T, found, bits, group_size)
 
 
 def _inverse_factor(H: Tensor, columns: int, damping: float) -> Tensor:
@@ -116,6 +117,7 @@ def gptq_model(
     granularity: str = "channel",
     group_size: int = 64,
     *,
+    scales: str = "largest",
     damping: float = 0.01,
 ) -> dict[str, Quantized]:
     """The quantized matrices of a model's blocks, for `quantize_model`'s ``weights``.
@@ -144,7 +146,9 @@ def gptq_model(
             inputs = _inputs_of_layers(block, x, rope)
             for layer_name, layer in linear_layers(block).items():
                 H = hessian(inputs[layer_name])
-                matrix = gptq(layer.weight, H, bits, granularity, group_size, damping=damping)
+                matrix = gptq(
+                    layer.weight, H, bits, granularity, group_size, scales=scales, damping=damping
+                )
                 layer.weight.copy_(matrix.dequantize())
                 found[f"blocks.{index}.{layer_name}"] = matrix
             x = block(x, rope, None)  # (B, T, C), what the next block will really see

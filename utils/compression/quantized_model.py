@@ -110,12 +110,14 @@ def quantize_model(
     granularity: str = "channel",
     group_size: int = 64,
     *,
+    scales: str = "largest",
     embedding_bits: int = HALF,
     weights: dict[str, Quantized] | None = None,
 ) -> Model:
     """A copy of ``model`` whose linear layers keep packed weights of ``bits`` bits.
 
     bits: 2 to 8, or 16 for float16 weights, which is the copy to compare with.
+    scales: how the scale of each row or group is chosen, as in `quantize`.
     embedding_bits: the same for the embeddings, a tied head with them.
     weights: matrices that have been quantized already, by name of their layer, such as those of
         `calibrated.gptq_model`; the other layers are rounded to nearest. A head that is not tied
@@ -145,12 +147,12 @@ def quantize_model(
                 continue
             matrix = given.get(name)
             if matrix is None:
-                matrix = quantize(layer.weight, bits, granularity, group_size)
+                matrix = quantize(layer.weight, bits, granularity, group_size, scales=scales)
             parent, child = parent_of(small, name)
             setattr(parent, child, QuantizedLinear(PackedMatrix(matrix), layer.bias))
 
         if embedding_bits != HALF:
-            _quantize_embeddings(small, embedding_bits, granularity, group_size)
+            _quantize_embeddings(small, embedding_bits, granularity, group_size, scales)
     return small
 
 
@@ -161,12 +163,15 @@ def _bits(name: str, value: int) -> int:
     return int(value)
 
 
-def _quantize_embeddings(model: nn.Module, bits: int, granularity: str, group_size: int) -> None:
+def _quantize_embeddings(
+    model: nn.Module, bits: int, granularity: str, group_size: int, scales: str
+) -> None:
     """Replace the embeddings of ``model``, and the heads that share a table with one."""
     tables = {n: m for n, m in model.named_modules() if isinstance(m, nn.Embedding)}
     heads = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
     for name, table in tables.items():
-        matrix = PackedMatrix(quantize(table.weight, bits, granularity, group_size))
+        small = quantize(table.weight, bits, granularity, group_size, scales=scales)
+        matrix = PackedMatrix(small)
         for head_name, head in heads.items():
             if head.weight is table.weight:  # tied
                 parent, child = parent_of(model, head_name)

@@ -10,11 +10,16 @@ one row of it ("channel": what leads to one output), or ``group_size`` neighbour
 ("group"). Scales are stored as float16, and the codes are rounded with the stored scale.
 All arithmetic is float64, and a tie goes to the even code.
 
+With few codes this scale is a poor one: a single large weight makes it so coarse that most others
+become zero. The rule "searched" tries smaller scales as well, which cut the largest weights off at
+±q · scale, and keeps the one with the smallest sum of squared errors (w − w')² of its weights.
+
 PyTorch's torchao quantizes whole models for use: https://docs.pytorch.org/ao.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +29,8 @@ from utils.compression.packing import MAX_BITS, MIN_BITS, pack, unpack
 from utils.validate import choice, integer, require
 
 GRANULARITIES = ("tensor", "channel", "group")
+SCALES = ("largest", "searched")
+SHRINKING = [k / 40 for k in range(40, 1, -1)]  # of the scale by the largest weight: 1, .975 … .05
 BYTES_PER_SCALE = 2  # float16
 
 
@@ -67,11 +74,17 @@ class Quantized:
 
 
 def quantize(
-    weight: Tensor, bits: int, granularity: str = "channel", group_size: int = 64
+    weight: Tensor,
+    bits: int,
+    granularity: str = "channel",
+    group_size: int = 64,
+    *,
+    scales: str = "largest",
 ) -> Quantized:
     """Round a matrix (out, in) to whole multiples of its scales.
 
     bits: 2 to 8. granularity: one of `GRANULARITIES`. group_size: for "group" only.
+    scales: one of `SCALES`. They differ in the numbers and not in the bytes.
     Weights whose scale is below float16's smallest number, 6e-8, become zero.
     Raises ``ValueError`` for anything out of range, for a weight that is not a matrix of finite
     numbers, and for weights whose scale is too large for float16.
@@ -83,10 +96,9 @@ def quantize(
     4
     """
     weight, group_size = checked(weight, bits, granularity, group_size)
-    scales = scales_of(weight, bits, granularity, group_size)  # (1 or out, n_groups)
-    spread_scales = spread(scales, group_size, weight.shape[1])
-    codes = nearest_codes(weight, spread_scales, bits)  # (out, in)
-    return stored(codes, scales, bits, group_size)
+    found = scales_of(weight, bits, granularity, group_size, scales)  # (1 or out, n_groups)
+    codes = nearest_codes(weight, spread(found, group_size, weight.shape[1]), bits)  # (out, in)
+    return stored(codes, found, bits, group_size)
 
 
 # ---- the parts, which the calibrated method uses too ---------------------------------------------
@@ -116,18 +128,43 @@ def largest_code(bits: int) -> int:
     return 2 ** (bits - 1) - 1
 
 
-def scales_of(weight: Tensor, bits: int, granularity: str, group_size: int) -> Tensor:
+def scales_of(
+    weight: Tensor, bits: int, granularity: str, group_size: int, rule: str = "largest"
+) -> Tensor:
     """The scales of a float64 matrix, in float16's numbers: float64 (1 or out, n_groups)."""
-    n_groups = -(-weight.shape[1] // group_size)  # rounded up
-    missing = n_groups * group_size - weight.shape[1]
-    filled = torch.nn.functional.pad(weight.abs(), (0, missing))  # zeros change no maximum
-    largest = filled.unflatten(1, (n_groups, group_size)).amax(2)  # (out, n_groups)
-    if granularity == "tensor":
-        largest = largest.amax().view(1, 1)
+    choice("scales", rule, SCALES)
+    largest = summed(weight.abs(), granularity, group_size, torch.amax)  # (1 or out, n_groups)
     scales = (largest / largest_code(bits)).half()
     fits = bool(torch.isfinite(scales).all())
     require(fits, "weight", "small enough for scales in float16 (65504)", float(largest.max()))
-    return scales.double()
+    scales = scales.double()
+    if rule == "largest":
+        return scales
+
+    best = scales
+    least = torch.full_like(scales, torch.inf)
+    for factor in SHRINKING:
+        tried = (factor * scales).half().double()
+        each = spread(tried, group_size, weight.shape[1])  # (1 or out, 1 or in)
+        error = weight - each * nearest_codes(weight, each, bits)  # (out, in)
+        total = summed(error**2, granularity, group_size, torch.sum)  # (1 or out, n_groups)
+        best = torch.where(total < least, tried, best)
+        least = torch.minimum(total, least)
+    return best
+
+
+def summed(
+    numbers: Tensor, granularity: str, group_size: int, over: Callable[..., Tensor]
+) -> Tensor:
+    """One number for all that share a scale: (out, in) to (1 or out, n_groups).
+
+    numbers: none below zero. over: `torch.sum` or `torch.amax`, which zeros do not change.
+    """
+    n_groups = -(-numbers.shape[1] // group_size)  # rounded up
+    missing = n_groups * group_size - numbers.shape[1]
+    filled = torch.nn.functional.pad(numbers, (0, missing))
+    found = over(filled.unflatten(1, (n_groups, group_size)), 2)  # (out, n_groups)
+    return over(found, 0, keepdim=True) if granularity == "tensor" else found
 
 
 def spread(scales: Tensor, group_size: int, columns: int) -> Tensor:
