@@ -88,11 +88,17 @@ def address(request, site, web) -> str:
     return web if request.param == "http" else site.as_uri()
 
 
-@pytest.fixture
-def visit(chromium):
-    """Open an address; afterwards the page must have asked no other host and raised no error."""
-    from tests.browser import Watch
+@pytest.fixture(scope="session")
+def windows(chromium):
+    """The windows of the browser that ``visit`` opens pages in."""
+    from tests.browser import Windows
 
+    return Windows(chromium)
+
+
+@pytest.fixture
+def visit(windows):
+    """Open an address; afterwards the page must have asked no other host and raised no error."""
     opened = []
 
     def go(
@@ -104,18 +110,20 @@ def visit(chromium):
         **options,
     ):
         theme = "dark" if dark else "light"
-        page = chromium.new_page(
-            viewport={"width": width, "height": 900}, color_scheme=theme, **options
-        )
-        opened.append((page, Watch(page)))
+        options |= {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
+        page, watch = windows.take(**options)
+        opened.append((page, watch, options))
         page.goto(url)
         page.wait_for_selector(wait)
         return page
 
     yield go
-    for page, watch in opened:
-        watch.check()
-        page.close()
+    try:
+        for _, watch, _ in opened:
+            watch.check()
+    finally:
+        for page, watch, options in opened:
+            windows.give_back(page, watch, **options)
 
 
 # ---- data, threads and disks ---------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Build a small book with the course's own extensions, in a process of its own.
 
 Sphinx keeps docutils' registries between builds in one process, so two builds would warn about each
-other.
+other. Importing it takes longer than a small build, so one process does that and then splits off a
+new one for each build (``python -m tests.small_book``).
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,12 +42,45 @@ def build(source: Path, pages: dict[str, str], *, extensions: list[str], **setti
     lines += [f"{key} = {value!r}" for key, value in settings.items()]
     (source / "conf.py").write_text("\n".join(lines))
     out = source / "_build"
-    sphinx = [sys.executable, "-m", "sphinx", "-q", "--no-color", "-d", str(out / "doctrees")]
-    command = [*sphinx, str(source), str(out / "html")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode or done.stderr:
-        raise BuildError(done.stderr)
+    out.mkdir(exist_ok=True)
+    options = ["-q", "--no-color", "-d", str(out / "doctrees")]
+    status, said = sphinx([*options, str(source), str(out / "html")], out / "said.txt")
+    if status or said:
+        raise BuildError(said)
     return out / "html"
+
+
+def sphinx(arguments: list[str], log: Path) -> tuple[int, str]:
+    """Run ``sphinx-build`` in a new process: its exit status, and what it wrote on stderr."""
+    builder = _builder()
+    builder.stdin.write(json.dumps([arguments, str(log)]) + "\n")
+    builder.stdin.flush()
+    status = builder.stdout.readline()
+    return int(status), log.read_text(encoding="utf-8")
+
+
+@functools.cache
+def _builder() -> subprocess.Popen[str]:
+    """The process that splits off one for each build. It ends when its input does, with ours."""
+    command = [sys.executable, "-m", "tests.small_book"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+
+
+def _build_what_is_asked() -> None:
+    """Read one build a line, and write its exit status."""
+    import myst_nb.sphinx_ext  # noqa: F401
+    import sphinx_book_theme  # noqa: F401
+    from sphinx.cmd.build import main
+
+    for line in sys.stdin:
+        arguments, log = json.loads(line)
+        process = os.fork()
+        if process == 0:
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), sys.stderr.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(main(arguments))
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 
 
 def widget_book(folder: Path, pages: dict[str, str]) -> Path:
@@ -86,3 +122,7 @@ def code_cell(id: str, *outputs: dict, metadata: dict | None = None) -> dict:
         "execution_count": 1,
     }
     return {**cell, "outputs": shown}
+
+
+if __name__ == "__main__":
+    _build_what_is_asked()
