@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import Finger
 from tests.small_book import code_cell, notebook, widget_book
 from utils import records
 from utils.scaling.laws import Law
@@ -88,17 +89,6 @@ def triangle(page) -> float:
     """Where the mark of the bottom stands, in the picture's units."""
     path = page.locator(".cw-bottom path").get_attribute("d")
     return float(re.findall(r"[\d.]+", path)[0])
-
-
-def send_touch(page, *steps: tuple[float, float]) -> None:
-    """A finger that goes down at the first place, through the others, and up."""
-    touch = page.context.new_cdp_session(page)
-    kind = "touchStart"
-    for x, y in steps:
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-        page.wait_for_timeout(30)
-        kind = "touchMove"
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 # ---- what it shows untouched
@@ -208,13 +198,13 @@ def test_a_finger_drags_the_ball_and_scrolls_beside_it(opened) -> None:
     page = opened(width=390, has_touch=True, is_mobile=True)
     x, y = middle_of(page)
     goal = across(page, 72.2e9)
-    send_touch(page, (x, y), (x - 15, y + 5), ((x + goal) / 2, y + 10), (goal, y + 10))
+    Finger(page).draw((x, y), (x - 15, y + 5), ((x + goal) / 2, y + 10), (goal, y + 10))
     assert size(page) == pytest.approx(72.2e9, rel=0.1)
     assert page.evaluate("scrollY") == 0
     rested = size(page)
     box = page.locator(".cw-valley").bounding_box()
     x, y = box["x"] + 0.9 * box["width"], box["y"] + 0.7 * box["height"]
-    send_touch(page, (x, y), (x, y - 15), (x, y - 60), (x, y - 140))
+    Finger(page).draw((x, y), (x, y - 15), (x, y - 60), (x, y - 140))
     page.wait_for_function("scrollY > 50")
     assert size(page) == rested
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.browser import Finger
 from tests.small_book import code_cell, notebook, widget_book
 from utils.landscape import fourier_fit as ff
 from utils.landscape.fourier_data import data_sets
@@ -183,28 +184,17 @@ def test_a_tap_moves_the_nearest_handle(opened) -> None:
     assert guess(page)[4] < 0.1
 
 
-def send_touch(page, *steps: tuple[float, float]) -> None:
-    """A finger that goes down at the first place, through the others, and up."""
-    touch = page.context.new_cdp_session(page)
-    kind = "touchStart"
-    for x, y in steps:
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-        page.wait_for_timeout(30)
-        kind = "touchMove"
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
 def test_a_finger_draws_the_guess_and_scrolls_past_it(opened) -> None:
     page = opened(width=390, has_touch=True, is_mobile=True)
     ways = [(7, 0.03), (9, 0.1), (12, 1), (15, 20), (40, 2), (120, 0.2), (290, 0.1)]
-    send_touch(page, *(place(page, *way) for way in ways))
+    Finger(page).draw(*(place(page, *way) for way in ways))
     page.wait_for_function("!document.querySelector('.cw-question button').disabled")
     drawn = guess(page)
     assert drawn[1] == pytest.approx(20, rel=0.4)
     assert page.evaluate("scrollY") == 0
 
     x, y = place(page, 50, 0.5)  # beside the handles, upwards
-    send_touch(page, (x, y), (x, y - 15), (x, y - 60), (x, y - 140))
+    Finger(page).draw((x, y), (x, y - 15), (x, y - 60), (x, y - 140))
     page.wait_for_function("scrollY > 50")
     assert guess(page) == pytest.approx(drawn)
 
@@ -212,7 +202,7 @@ def test_a_finger_draws_the_guess_and_scrolls_past_it(opened) -> None:
 def test_a_handle_follows_a_finger_up(opened) -> None:
     page = opened(width=390, has_touch=True, is_mobile=True)
     x, y = place(page, 104, guess(page)[3])
-    send_touch(page, (x, y), (x, y - 15), (x, y - 40), (x, y - 60))
+    Finger(page).draw((x, y), (x, y - 15), (x, y - 40), (x, y - 60))
     assert guess(page)[3] > 0.3
     assert page.evaluate("scrollY") == 0
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import Finger
 from tests.small_book import code_cell, notebook, widget_book
 from utils import records
 from utils.widgets.one_shot_game.settings import LENGTHS, RECORD
@@ -158,12 +159,7 @@ def test_a_finger_drags_the_forecast(opened) -> None:
     page = opened(f"bought={GRID}", width=390, has_touch=True, is_mobile=True)
     box = page.locator(".cw-handle circle").nth(1).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    touch = page.context.new_cdp_session(page)
-    for kind, down in [("touchStart", 0), ("touchMove", 12), ("touchMove", 30), ("touchMove", 45)]:
-        points = [{"x": x, "y": y + down}]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-        page.wait_for_timeout(30)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    Finger(page).draw(*((x, y + down) for down in (0, 12, 30, 45)))
     assert 2.8 < forecast(page) < 3.6
     assert page.evaluate("scrollY") == 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import Finger
 from tests.small_book import widget_book
 
 LINE = "A line of text.\n\n"
@@ -102,8 +103,9 @@ def page_of(name: str) -> str:
     body = json.dumps({"steps": steps})
     link = f'<a href="#{name.replace("_", "-")}?{query(facts["steps"][0])}">A link</a>'
     before, after = LINE * 3, LINE * 40
+    title = name.replace("_", " ")  # on a phone a line can break at a space
     return (
-        f"# {name}\n\n{before}{directive}{facts['options']}{body}\n```\n\n## Below\n\n{link}\n\n"
+        f"# {title}\n\n{before}{directive}{facts['options']}{body}\n```\n\n## Below\n\n{link}\n\n"
         f"{after}"
     )
 
@@ -152,19 +154,6 @@ def settings_of(page) -> dict[str, str]:
     )
 
 
-def swipe(page, x: float, y: float, by: float) -> None:
-    """A finger put down at (x, y), moved down by so many pixels, and taken away."""
-    client = page.context.new_cdp_session(page)
-
-    def send(kind: str, *points: dict) -> None:
-        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
-
-    send("touchStart", {"x": x, "y": y})
-    for step in range(1, 9):
-        send("touchMove", {"x": x, "y": y + by * step / 8})
-    send("touchEnd")
-
-
 # ---- a finger, a screen reader, forced colours, paper
 
 
@@ -172,10 +161,12 @@ def test_scrolling_over_a_slider_does_not_move_it(visit, address, name) -> None:
     page = visit(address, width=390, has_touch=True, is_mobile=True)
     slider = moved_slider(page, name)
     slider.evaluate("node => node.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    slider.element_handle().wait_for_element_state("stable")
+    assert page.evaluate("innerWidth") == 390  # a wider page would first move within the screen
     before, from_top = settings_of(page), page.evaluate("scrollY")
     box = slider.bounding_box()
     x, y = box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2
-    swipe(page, x, y, -160)
+    Finger(page).draw(*((x, y - 20 * step) for step in range(9)))
     page.wait_for_function(f"scrollY > {from_top + 50}")
     assert settings_of(page) == before
     page.wait_for_timeout(400)  # the address follows within 300 ms
