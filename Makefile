@@ -78,7 +78,7 @@ nbval: $(VENV)/.all
 
 site: $(VENV)/.all
 	$(BIN)/python -m utils.book.build --all --quiet -W -n --keep-going
-	$(PYTEST) tests/site -n 2
+	$(PYTEST) tests/site -n 2 --dist loadgroup
 
 # ---- working on the course -------------------------------------------------------------------
 

@@ -1,18 +1,31 @@
 """The built book, found once. `make site` builds it first."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from utils.runtime import repo_root
 
 HTML = repo_root() / "_build" / "html"
+MATH_IS_SET = "!window.MathJax?.startup?.promise || MathJax.startup.promise.then(() => true)"
 
 
 def pages(root: Path = HTML) -> list[Path]:
     """Every page a reader can reach, without Sphinx's own search and index pages' sources."""
     skipped = {"_static", "_sources", "mathjax"}
     return sorted(p for p in root.rglob("*.html") if not skipped & set(p.relative_to(root).parts))
+
+
+@cache
+def soup(page: Path) -> BeautifulSoup:
+    """A page's elements, to be read only: the tests of ``pytestmark = READING`` share them."""
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+# Parsing every page takes long: what reads them all runs in one process (`--dist loadgroup`).
+READING = pytest.mark.xdist_group("reading")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from tests.site.conftest import HTML
+from tests.browser import Finger
+from tests.site.conftest import HTML, MATH_IS_SET
 from tests.widgets.shared.test_every_explorer import EXPLORERS
 from utils.runtime import repo_root
 
@@ -47,6 +48,7 @@ def opened(visit, html):
     def go(path: Path, size: dict, **options):
         page = visit(path.as_uri(), width=size["width"], **options)
         page.set_viewport_size(size)
+        page.wait_for_function(MATH_IS_SET)  # until then formulas push down what is below them
         return page
 
     return go
@@ -65,27 +67,6 @@ def test_the_first_explorer_stands_near_the_top(opened, html, chapter, size, scr
 
 
 # ---- a finger on a phone
-
-
-class Finger:
-    """One finger on a page's screen."""
-
-    def __init__(self, page) -> None:
-        self.page = page
-        self.client = page.context.new_cdp_session(page)
-
-    def _send(self, kind: str, *points: dict) -> None:
-        self.client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
-        self.page.wait_for_timeout(30)
-
-    def down(self, x: float, y: float) -> None:
-        self._send("touchStart", {"x": x, "y": y})
-
-    def move(self, x: float, y: float) -> None:
-        self._send("touchMove", {"x": x, "y": y})
-
-    def up(self) -> None:
-        self._send("touchEnd")
 
 
 def in_view(page, chart) -> bool:
@@ -108,6 +89,7 @@ def test_a_finger_drags_the_slider_with_the_chart_in_view(opened, name):
     chart = explorer.locator(EXPLORERS[name]["chart"]).first
     slider.evaluate("node => node.scrollIntoView({ block: 'end', behavior: 'instant' })")
     page.evaluate("scrollBy({ top: 60, behavior: 'instant' })")  # no thumb works at the very edge
+    slider.element_handle().wait_for_element_state("stable")
     before, place = slider.get_attribute("aria-valuetext"), page.evaluate("scrollY")
 
     box = slider.bounding_box()
@@ -131,6 +113,7 @@ def test_a_finger_drags_the_start_of_the_path(opened):
     page, explorer = explorer_on_a_phone(opened, "solution_path")
     handle = explorer.locator(".cw-handle")
     handle.evaluate("node => node.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    handle.element_handle().wait_for_element_state("stable")
     before, place = handle.get_attribute("aria-valuetext"), page.evaluate("scrollY")
     box = handle.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -148,6 +131,7 @@ def test_a_finger_draws_the_guess(opened):
     page, explorer = explorer_on_a_phone(opened, "double_descent")
     chart = explorer.locator("svg[role=group]")
     chart.evaluate("node => node.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    chart.element_handle().wait_for_element_state("stable")
     place = page.evaluate("scrollY")
     box = chart.bounding_box()
     finger = Finger(page)

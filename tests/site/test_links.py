@@ -7,10 +7,9 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from bs4 import BeautifulSoup
+from tests.site.conftest import READING, pages, soup
 
-from tests.site.conftest import pages
-
+pytestmark = READING
 FETCHING = {
     "script": "src",
     "img": "src",
@@ -20,11 +19,6 @@ FETCHING = {
     "source": "src",
 }
 LAUNCHERS = re.compile(r"colab\.research|mybinder|/edit/|/issues/new")
-
-
-@cache
-def soup(page: Path) -> BeautifulSoup:
-    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
 
 @cache

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import yaml
-from bs4 import BeautifulSoup
 
-from tests.site.conftest import pages
+from tests.site.conftest import READING, pages, soup
 from utils.runtime import repo_root
 
+pytestmark = READING
 CAPTION = re.compile(r"Fig\. (\d+)\.(\d+)\s*")
 TOC = yaml.safe_load((repo_root() / "_toc.yml").read_text(encoding="utf-8"))
 # The names of the numbered chapters, in the order of the table of contents.
@@ -27,8 +27,7 @@ def numbers_by_chapter(html) -> dict[str, list[tuple[int, int]]]:
     found: dict[str, list[tuple[int, int]]] = {chapter: [] for chapter in CHAPTERS}
     for page in pages(html):  # the book's pages come before the notebooks
         chapter = page.parent.name if page.parent.name in CHAPTERS else page.stem
-        soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
-        for caption in soup.select("figure .caption-number"):
+        for caption in soup(page).select("figure .caption-number"):
             match = CAPTION.fullmatch(caption.get_text())
             assert match, f"{page.relative_to(html)}: {caption.get_text()!r}"
             assert chapter in found, f"{page.relative_to(html)} belongs to no chapter"
@@ -44,7 +43,7 @@ def test_each_chapter_counts_its_own_figures(html):
 
 def test_chapters_show_the_number_that_their_figures_carry(html):
     for number, chapter in enumerate(CHAPTERS, start=1):
-        page = BeautifulSoup((html / "book" / f"{chapter}.html").read_text("utf-8"), "html.parser")
+        page = soup(html / "book" / f"{chapter}.html")
         assert page.select_one("article h1").get_text().startswith(f"{number}. ")
         current = page.select_one(".bd-sidebar-primary .current > a")
         assert current.get_text().strip().startswith(f"{number}. ")
@@ -55,12 +54,11 @@ def test_chapters_show_the_number_that_their_figures_carry(html):
 def test_a_reference_names_the_figure_as_its_caption_does(html):
     n_references = 0
     for page in pages(html):
-        soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
-        for reference in soup.select("a.reference:has(> .std-numref)"):
+        for reference in soup(page).select("a.reference:has(> .std-numref)"):
             target = reference["href"]
             if not target.startswith("#"):
                 continue  # on another page: the link's test follows it
-            caption = soup.find(id=target[1:]).select_one(".caption-number")
+            caption = soup(page).find(id=target[1:]).select_one(".caption-number")
             assert reference.get_text().strip() == caption.get_text().strip()
             n_references += 1
     assert n_references > 10
