@@ -97,9 +97,13 @@ def form_bytes(model: GPT, form: str) -> int:
 # ---- time ----------------------------------------------------------------------------------------
 
 
-def step(model: GPT, batch: int, past: int) -> Callable[[], None]:
-    """What writes one token more for each of ``batch`` texts with ``past`` tokens behind them."""
-    known = KVCache(model, batch)  # zeros, which are as slow as any numbers
+def step(model: GPT, batch: int, past: int, known: KVCache | None = None) -> Callable[[], None]:
+    """What writes one token more for each of ``batch`` texts with ``past`` tokens behind them.
+
+    known: their keys and values, for models that take turns with one cache; they may be any.
+    """
+    if known is None:
+        known = KVCache(model, batch)
     ids = torch.zeros(batch, 1, dtype=torch.long, device=model.tok.weight.device)
 
     @torch.inference_mode()
