@@ -78,7 +78,7 @@ nbval: $(VENV)/.all
 
 site: $(VENV)/.all
 	$(BIN)/python -m utils.book.build --all --quiet -W -n --keep-going
-	$(PYTEST) tests/site -n 2 --dist loadgroup
+	$(PYTEST) tests/site -n 2 --dist worksteal
 
 # ---- working on the course -------------------------------------------------------------------
 

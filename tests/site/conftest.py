@@ -20,12 +20,8 @@ def pages(root: Path = HTML) -> list[Path]:
 
 @cache
 def soup(page: Path) -> BeautifulSoup:
-    """A page's elements, to be read only: the tests of ``pytestmark = READING`` share them."""
+    """A page's elements, to be read only: all tests share them, as parsing takes long."""
     return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-
-
-# Parsing every page takes long: what reads them all runs in one process (`--dist loadgroup`).
-READING = pytest.mark.xdist_group("reading")
 
 
 @pytest.fixture(scope="session")

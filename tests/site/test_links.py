@@ -7,9 +7,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tests.site.conftest import READING, pages, soup
+from tests.site.conftest import pages, soup
 
-pytestmark = READING
 FETCHING = {
     "script": "src",
     "img": "src",

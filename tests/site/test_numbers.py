@@ -7,10 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from tests.site.conftest import READING, pages, soup
+from tests.site.conftest import pages, soup
 from utils.runtime import repo_root
 
-pytestmark = READING
 CAPTION = re.compile(r"Fig\. (\d+)\.(\d+)\s*")
 TOC = yaml.safe_load((repo_root() / "_toc.yml").read_text(encoding="utf-8"))
 # The names of the numbered chapters, in the order of the table of contents.

@@ -15,8 +15,6 @@ from utils.book.repository import set_repository
 from utils.runtime import repo_root
 
 URL = "https://github.com/someone/course"
-# The book is built for the tests of this file once, not once for each process.
-pytestmark = pytest.mark.xdist_group("with address")
 PARTS = ("CITATION.cff", "_config.yml", "_toc.yml", "book", "notebooks", "records", "utils")
 
 
