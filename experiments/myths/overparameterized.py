@@ -2,7 +2,7 @@
 
     python -m experiments.myths.overparameterized --corpus classic_books.jsonl.xz --time-budget 3600
 
-A text of 8,192 tokens is read twelve times by models of four sizes. Five kinds of runs:
+A text of 8,192 tokens is read twelve times by models of four sizes. Six kinds of runs:
 
 repeated  every size with several strengths of weight decay.
 fresh     every size with the usual strength on a text in which every token is new: as many steps,
@@ -13,11 +13,13 @@ blocks    the largest size with a large strength on the matrices inside the bloc
           other runs the embedding, which is the head too, decays as well.
 longer    the smallest size with a strength that suits it and three times as many passes: the
           compute that a small model saves, spent on it.
+joint     the smallest and the largest size with other learning rates and strengths together, so
+          that neither is ahead only because one rate suits it.
 
 A seed draws everything: the first weights, the order, the passages that are trained on, and two
 held-out texts by other authors. The stopping text is measured after each pass and says when one
 would have stopped; the losses that are reported come from the scoring text, so that stopping early
-is not rewarded for luck. About twenty minutes of one quiet core.
+is not rewarded for luck. About thirty minutes of one quiet core.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class Settings:
     fresh_decays: those that are tried on fresh text too. rates: learning rates times width that
     are tried at the usual strength; ``rate`` is that of all other runs. block_decays: those that
     are tried on the blocks alone. long_decays: those of the smallest width's longer runs.
+    joint_rates, joint_decays: every pair of these for the smallest and the largest width.
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 64)
@@ -71,6 +74,8 @@ class Settings:
     long_decays: tuple[float, ...] = (1.0,)
     rate: float = 0.5
     rates: tuple[float, ...] = (0.0625, 0.25, 2.0)
+    joint_rates: tuple[float, ...] = (0.125, 0.25, 1.0, 2.0)
+    joint_decays: tuple[float, ...] = (1.0, 3.0, 10.0)
     seeds: tuple[int, ...] = (0, 1, 2)
     unique_tokens: int = 8_192
     epochs: int = 12
@@ -90,12 +95,15 @@ class Settings:
             ("fresh_decays",),
             ("block_decays",),
             ("long_decays",),
+            ("joint_decays",),
         ):
             together = [decay for name in names for decay in getattr(self, name)]
             for decay in distinct(names[-1], together):
                 number(names[-1], decay, 0.0)
         for rate in distinct("rates", (self.rate, *self.rates)):
             number("rates", rate, 0.0, open_low=True)
+        for rate in distinct("joint_rates", (self.rate, *self.joint_rates)):
+            number("joint_rates", rate, 0.0, open_low=True)
         integer("epochs", self.epochs, 1)
         integer("long_epochs", self.long_epochs, 1)
         for name in ("unique_tokens", "stopping_tokens", "scoring_tokens"):
@@ -282,6 +290,10 @@ def wanted(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
         rows += [("longer", widths[0], decay, s.rate, seed) for decay in s.long_decays]
     for seed in s.seeds:
         rows += [("repeated", largest, decay, s.rate, seed) for decay in s.fine_decays]
+    for seed in s.seeds:
+        for width in (widths[0], largest):
+            for rate in s.joint_rates:
+                rows += [("joint", width, decay, rate, seed) for decay in s.joint_decays]
     names = ("width", "weight_decay", "rate", "seed")
     return [(group, dict(zip(names, key, strict=True))) for group, *key in rows]
 

@@ -35,6 +35,8 @@ TOY = Settings(
     block_decays=(1.0,),
     long_decays=(1.0,),
     rates=(0.25,),
+    joint_rates=(0.25,),
+    joint_decays=(1.0,),
     seeds=(0,),
     unique_tokens=512,
     epochs=2,
@@ -43,8 +45,8 @@ TOY = Settings(
     stopping_tokens=256,
     scoring_tokens=256,
 )
-GROUPS = ("repeated", "fresh", "rates", "blocks", "longer")
-N_RUNS = 12  # 7 repeated, 2 fresh, one each with another rate, the blocks alone, and longer
+GROUPS = ("repeated", "fresh", "rates", "blocks", "longer", "joint")
+N_RUNS = 14  # 7 repeated, 2 fresh, 2 joint, one each with another rate, the blocks alone, and longer
 
 
 @pytest.fixture

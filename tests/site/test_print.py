@@ -38,4 +38,4 @@ def test_the_printed_title_has_the_chapters_number(visit, html):
     title = page.locator("#jb-print-docs-body > h1")
     assert title.is_hidden()
     page.emulate_media(media="print")
-    assert title.inner_text() == "2. Double descent"
+    assert title.inner_text() == "3. Double descent"
