@@ -1,6 +1,6 @@
 """Does longer training make a model harder to quantize and to tune, or is it the rate's decay?
 
-    python -m experiments.trade_offs.live_dispute   # about 13 minutes on one CPU core
+    python -m experiments.trade_offs.live_dispute   # about 15 minutes on one CPU core
 
 writes ``records/trade_offs/live_dispute.json``. A run trains one small model at a constant learning
 rate and looks at it at several lengths, each twice as long as the one before. Before each length it
@@ -23,7 +23,7 @@ main       1                             each seed, with everything that is desc
 mean       1                             each seed, averaged only, tuned as well
 longer     times the last length         each seed, at the last length and at this one
 rate       times the learning rate       each seed; constant and cooled only
-decay      times the weight decay        the same, first seed
+decay      times the weight decay        the same
 
 The text is the running Python's own, as in `experiments.trade_offs.data`: its standard library's
 code to train on, its language reference, the manual, to tune on. A seed draws the weights, the
@@ -351,7 +351,7 @@ def plan(settings: Settings) -> Plan:
     single_thread()
     wanted = [("main", 1.0, seed) for seed in settings.seeds]
     wanted += [("mean", 1.0, seed) for seed in settings.seeds]
-    wanted += [("decay", times, settings.seeds[0]) for times in DECAYS]
+    wanted += [("decay", times, seed) for seed in settings.seeds for times in DECAYS]
     wanted += [("rate", times, seed) for seed in settings.seeds for times in RATES]
     wanted += [("longer", 2.0, seed) for seed in settings.seeds]
     runs = []
