@@ -199,14 +199,25 @@ def test_a_large_int4_model_beats_smaller_ones_of_its_bytes(record):
     assert at_equal_bytes(hero, float16).mean(1).max() < -0.015
 
 
-def test_below_four_bits_it_turns(record):
+@pytest.mark.parametrize("granularity", ["channel", "group"])
+def test_at_two_bits_the_scales_decide(record, granularity):
     family = record.data["family"]
     float16 = bits_per_byte_of(family, bits=16, embedding_bits=16)
-    int4 = bits_per_byte_of(family, bits=4, embedding_bits=8, method="gptq", granularity="channel")
-    int3 = largest(family, bits=3, granularity="group")
-    int2 = largest(family, bits=2, granularity="group")
-    assert at_equal_bytes(int3, int4).mean(1).min() > 0
-    assert at_equal_bytes(int2, float16).mean(1).min() > 0.04
+    int8 = bits_per_byte_of(family, bits=8, embedding_bits=8)
+    form = {"bits": 2, "method": "gptq", "granularity": granularity}
+    poor = largest(family, scales="largest", **form)
+    assert at_equal_bytes(poor, float16).mean(1).min() > 0.04
+    good = largest(family, scales="searched", **form)
+    assert np.abs(at_equal_bytes(good, float16).mean(1)).max() < 0.03
+    assert at_equal_bytes(good, int8).mean(1).min() > 0.01
+
+
+def test_three_bits_with_searched_scales_are_level_with_four(record):
+    family = record.data["family"]
+    form = {"embedding_bits": 8, "method": "nearest", "granularity": "channel"}
+    int4 = bits_per_byte_of(family, bits=4, scales="searched", **form)
+    int3 = largest(family, bits=3, scales="searched", **form)
+    assert np.abs(at_equal_bytes(int3, int4).mean(1)).max() < 0.01
 
 
 def test_a_smaller_model_of_equal_training_cost_is_better_and_smaller(record):
