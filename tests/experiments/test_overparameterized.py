@@ -46,7 +46,7 @@ TOY = Settings(
     scoring_tokens=256,
 )
 GROUPS = ("repeated", "fresh", "rates", "blocks", "longer", "joint")
-N_RUNS = 14  # 7 repeated, 2 fresh, 2 joint, one each with another rate, the blocks alone, and longer
+N_RUNS = 14  # 7 repeated, 2 fresh, 2 joint, and one of each other kind
 
 
 @pytest.fixture
