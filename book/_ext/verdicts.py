@@ -142,7 +142,7 @@ def judged(claim: dict[str, Any]) -> str:
     """
     verdict = claim["verdict"].capitalize()
     says = claim["says"]
-    if says and says[0] in ",:.":
+    if says and says[0] in ",:;.":
         return f"**{verdict}**{says}"
     if says and says[0].islower():
         return f"**{verdict}** {says}"
