@@ -290,6 +290,8 @@ class VerdictLedger(FromClaims):
 
     def run(self) -> list[nodes.Node]:
         """Build the controls and the table."""
+        for page in self.folder().glob("*.md"):
+            self.env.note_dependency(str(page))  # whose sections the claims name
         rows = []
         try:
             for claim in self.claims():
