@@ -11,6 +11,7 @@ from verdicts import VERDICTS, WAYS, VerdictError, headings, judged, linked, rea
 
 from tests.small_book import ROOT, BuildError, build, notebook
 from utils.book.conclusions import counts
+from utils.book.notebooks import all_notebooks
 
 BOOK = ROOT / "book"
 STORED = read(BOOK / "claims.json")
@@ -62,6 +63,15 @@ def test_each_chapter_shows_its_own_claims_and_no_verdict_is_typed():
         assert not re.search(r"^\| *[AB]\d+\b", text, re.MULTILINE), name
         if name != "fact_check":  # it says what the words mean
             assert not re.search(rf"\*\*({words})\.?\*\*", text, re.IGNORECASE), name
+
+
+def test_no_notebook_types_a_verdict_beside_a_claim():
+    typed = re.compile(
+        rf"^\| *[AB]\d+: .*\| *\**({'|'.join(VERDICTS)})\b", re.MULTILINE | re.IGNORECASE
+    )
+    for path in all_notebooks():
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            assert not typed.search("".join(cell["source"])), path.name
 
 
 def test_the_counts_add_up():
