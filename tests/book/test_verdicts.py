@@ -148,6 +148,7 @@ def small(folder, claims=CLAIMS, page=PAGE):
         html_theme="sphinx_book_theme",
         html_context={"default_mode": "auto"},
         html_static_path=[str(BOOK / "_static")],
+        html_css_files=["course.css"],
         html_js_files=[["scrollers.js", {"defer": "defer"}]],
     )
 
@@ -182,7 +183,7 @@ def test_a_chapter_and_the_ledger_say_the_same(site):
         (
             [],
             PAGE.replace("{verdict}`A10` it is.", ""),
-            "page.md:7: verdicts: no claim names the chapter 'page'",
+            "page.md:9: verdicts: no claim names the chapter 'page'",
         ),
         (CLAIMS, PAGE.replace("`A10`", "`A7`"), "page.md:5: verdict: no claim 'A7'"),
         (
