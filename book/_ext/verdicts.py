@@ -183,7 +183,7 @@ def linked(claim: dict[str, Any], folder: Path) -> str:
             file = folder.parent / f"{link}.ipynb"
             if not file.is_file():
                 raise VerdictError(f"claim {claim['id']}: no notebook {link}")
-            parts.append(f"[](../{link}.ipynb)")
+            parts.append(f"notebook [](../{link}.ipynb)")
         else:
             page, _, anchor = link.partition("#")
             file = folder / f"{page}.md"
@@ -306,8 +306,9 @@ class VerdictLedger(FromClaims):
 
     def _cells(self, claim: dict[str, Any]) -> list[list[str]]:
         """The two cells of a claim."""
-        decided = f"{TOLD[claim['how']]}: {linked(claim, self.folder())}".removesuffix(": ")
-        cell = [judged(claim), f"{decided}."]
+        links = linked(claim, self.folder())
+        told = TOLD[claim["how"]]
+        cell = [judged(claim), f"{told}: {links}" if links else f"{told}."]
         if claim["disagrees"]:
             cell.append(claim["disagrees"])
         return [[f"**{claim['id']}**: {claim['quote']}"], cell]
