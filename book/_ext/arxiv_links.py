@@ -13,9 +13,12 @@ NUMBER = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 def link_numbers(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """In each entry of a bibliography, turn arXiv:1234.56789 into a link."""
     for entry in doctree.findall(nodes.citation):
-        for text in list(entry.findall(nodes.Text)):
-            if not isinstance(text.parent, nodes.reference):
-                text.parent.replace(text, with_links(text.astext()))
+        # From above: a text that stands in several entries knows one parent at most.
+        for element in list(entry.findall(nodes.Element)):
+            if not isinstance(element, nodes.reference):
+                for child in list(element.children):
+                    if isinstance(child, nodes.Text):
+                        element.replace(child, with_links(child.astext()))
 
 
 def with_links(text: str) -> list[nodes.Node]:
