@@ -133,7 +133,7 @@ def scales_of(
 ) -> Tensor:
     """The scales of a float64 matrix, in float16's numbers: float64 (1 or out, n_groups)."""
     choice("scales", rule, SCALES)
-    largest = summed(weight.abs(), granularity, group_size, torch.amax)  # (1 or out, n_groups)
+    largest = per_scale(weight.abs(), granularity, group_size, torch.amax)  # (1 or out, n_groups)
     scales = (largest / largest_code(bits)).half()
     fits = bool(torch.isfinite(scales).all())
     require(fits, "weight", "small enough for scales in float16 (65504)", float(largest.max()))
@@ -147,13 +147,13 @@ def scales_of(
         tried = (factor * scales).half().double()
         each = spread(tried, group_size, weight.shape[1])  # (1 or out, 1 or in)
         error = weight - each * nearest_codes(weight, each, bits)  # (out, in)
-        total = summed(error**2, granularity, group_size, torch.sum)  # (1 or out, n_groups)
+        total = per_scale(error**2, granularity, group_size, torch.sum)  # (1 or out, n_groups)
         best = torch.where(total < least, tried, best)
         least = torch.minimum(total, least)
     return best
 
 
-def summed(
+def per_scale(
     numbers: Tensor, granularity: str, group_size: int, over: Callable[..., Tensor]
 ) -> Tensor:
     """One number for all that share a scale: (out, in) to (1 or out, n_groups).
