@@ -29,6 +29,8 @@ FOR_THE_NEXT_PAGE = set(
         "nllb2022no",
         "deutsch2025wmt24",
         "kocmi2023findings",
+        "kocmi2024findings",
+        "omnilingual2026mt",
         "chen2021evaluating",
         "jimenez2024swebench",
         "openai2026swebench",
