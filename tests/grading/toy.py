@@ -22,7 +22,8 @@ def call(asked):
 def mark(asked, values):
     return same(values["y"], 2 * np.array(asked["x"]))
 
-assert mark(asked := ask(np.random.default_rng()), call(asked)) == 1
+from utils.grading.alone import passes
+assert passes(ask, call, mark)
 ### END HIDDEN TESTS"""
 TOTAL = '''def total(x):
     """The sum of a list of numbers."""
@@ -40,7 +41,8 @@ def call(asked):
 def mark(asked, values):
     return equal(values["sum"], sum(asked["x"]))
 
-assert mark(asked := ask(np.random.default_rng()), call(asked)) == 1
+from utils.grading.alone import passes
+assert passes(ask, call, mark)
 ### END HIDDEN TESTS"""
 
 
