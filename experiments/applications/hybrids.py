@@ -2,8 +2,8 @@
 
     python -m experiments.applications.hybrids --time-budget 3600
     python -m experiments.applications.hybrids --out records/applications/hybrids_capacity.json \\
-        --mixers RR NN RA --pairs 4 8 16 32 64 --d-keys 2 4 8 16 --n-symbols 128 \\
-        --rates .003 .01 .03 --seeds 0 1 2 --steps 4000 --time-budget 3600
+        --mixers NN RR RA --pairs 4 8 16 32 64 --d-keys 2 4 8 16 --n-symbols 64 --d-model 32 \\
+        --d-ff 64 --n-head 2 --rates .003 .01 .03 --seeds 0 1 2 --steps 5000 --time-budget 3600
 
 A text shows pairs of a key and a value and then asks for each key in turn (multi-query associative
 recall, Arora et al. 2024). Small models with equal numbers of parameters differ only in what moves
@@ -30,7 +30,7 @@ from experiments.settings import distinct
 from utils.runtime import device, generator
 from utils.validate import integer, number
 
-MIXERS = ("aa", "AA", "Aa", "RR", "rr", "Ra", "ra")
+MIXERS = ("aa", "AA", "Aa", "RR", "rr", "Ra", "ra", "RA")
 BETAS = (0.9, 0.98)  # of Adam
 WARMUP = 50  # steps
 COOLING = 0.2  # share of the steps over which the learning rate falls to zero
@@ -53,7 +53,7 @@ class Settings:
     d_keys: tuple[int, ...] = (16,)
     rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    steps: int = 6000
+    steps: int = 8000
     curve_every: int = 200
     n_symbols: int = 32
     d_model: int = 64
