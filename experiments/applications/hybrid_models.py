@@ -192,11 +192,14 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
 # ---- the model -----------------------------------------------------------------------------------
 
 
-def initial(shape: Shape, seed: int) -> Tensor:
+def initial(shape: Shape, seed: int, head_start: bool = False) -> Tensor:
     """All parameters of one network, one after the other.
 
     As in `utils.models.gpt`, what is added to the residual stream starts at zero, and matrices keep
     the size of what goes through them. A convolution starts as "this position", a little disturbed.
+
+    head_start: let queries begin as keys do, and the keys' convolution as "the position before", so
+    that a layer looks for what stood behind an earlier copy of its token from the first step on.
     """
     chance = generator(seed, "torch")
     parts = []
@@ -210,12 +213,25 @@ def initial(shape: Shape, seed: int) -> Tensor:
         elif kind == "conv":
             drawn = 0.02 * drawn
             drawn[-1] += 1.0
+            if head_start:
+                keys = key_columns(size[1], shape.d_model)
+                drawn[-1, keys] -= 1.0
+                drawn[-2, keys] += 1.0
         elif kind == "embedding":
             drawn = 2 * drawn / math.sqrt(shape.d_model)
         else:
             drawn = drawn / math.sqrt(size[0])
+            if head_start and kind == "qkv":
+                keys = key_columns(size[1], shape.d_model)
+                drawn[:, keys] = drawn[:, : keys.start]
         parts.append(drawn.flatten())
     return torch.cat(parts)
+
+
+def key_columns(width: int, d_model: int) -> slice:
+    """Which of the columns of queries, keys and values are keys."""
+    width_k = (width - d_model) // 2
+    return slice(width_k, 2 * width_k)
 
 
 def named(flat: Tensor, shape: Shape) -> dict[str, Tensor]:

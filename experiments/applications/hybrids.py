@@ -3,13 +3,13 @@
     python -m experiments.applications.hybrids --time-budget 3600
     python -m experiments.applications.hybrids --out records/applications/hybrids_capacity.json \\
         --mixers NN RR RA --pairs 4 8 16 32 64 --d-keys 2 4 8 16 --n-symbols 64 --d-model 32 \\
-        --d-ff 64 --n-head 2 --rates .003 .01 .03 --seeds 0 1 2 --steps 5000 --time-budget 3600
+        --d-ff 64 --n-head 2 --rates .003 .01 .03 --seeds 0 1 2 --steps 5000 --head-start
 
 A text shows pairs of a key and a value and then asks for each key in turn (multi-query associative
 recall, Arora et al. 2024). Small models with equal numbers of parameters differ only in what moves
 information between positions. The first command measures how fast each learns the task, the second
-how many pairs each can hold, by the size of the recurrent state. All seeds and learning rates of
-one case are trained at once.
+how many pairs each can hold, by the size of the recurrent state, when the layers need not find out
+first what to look for. All seeds and learning rates of one case are trained at once.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Settings:
     mixers, d_keys: see `experiments.applications.hybrid_models.Shape`. Those of recurrence alone
     are trained with each of the d_keys, the others with the first. pairs: in a text; networks are
     trained for each number. rates: learning rates, all of them tried for every mixer.
+    head_start: whether layers begin with what the task asks for, see
+    `experiments.applications.hybrid_models.initial`.
     steps: optimizer steps; after each ``curve_every`` of them the accuracy is measured.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     d_keys: tuple[int, ...] = (16,)
     rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    head_start: bool = False
     steps: int = 8000
     curve_every: int = 200
     n_symbols: int = 32
@@ -146,7 +149,7 @@ def train(
     """
     n_rates, n_seeds = len(settings.rates), len(settings.seeds)
     where = device()
-    starts = [initial(shape, seed) for seed in settings.seeds]
+    starts = [initial(shape, seed, settings.head_start) for seed in settings.seeds]
     flat = torch.stack(starts).repeat(n_rates, 1).to(where).requires_grad_()  # (M, all)
     rates = torch.tensor(settings.rates).repeat_interleave(n_seeds).to(where)  # (M,)
     adam = Adam(flat, rates)

@@ -14,6 +14,7 @@ from experiments.applications.hybrid_models import (
     convolve,
     draw_texts,
     initial,
+    named,
     remember,
 )
 from experiments.applications.hybrids import Settings, keys, main, measure, train
@@ -109,6 +110,18 @@ def test_a_convolution_in_front_lets_attention_learn_the_task():
     settings = Settings(**{**vars(TOY), "steps": 150, "d_model": 16, "eval_texts": 32})
     learned = train(settings, settings.shape("A", 4), 2)["accuracy"][-1]
     assert max(max(row) for row in learned) > 0.9
+
+
+def test_a_head_start_is_the_task_without_training_of_the_keys():
+    """Queries as keys, and every token filed under the one before it."""
+    shape = Shape("RR", d_key=3, d_model=8, n_head=2)
+    p = named(initial(shape, 0, head_start=True)[None], shape)
+    q, k, v = p["0.qkv"][0].split([6, 6, 8], dim=1)
+    assert torch.equal(q, k)
+    assert not torch.allclose(q[:, :6], v[:, :6])
+    kernel = p["1.conv"][0].round()  # what it starts from is disturbed by 0.02
+    assert kernel[:, 6:12].T.tolist() == [[0, 1, 0]] * 6
+    assert kernel[:, :6].T.tolist() + kernel[:, 12:].T.tolist() == [[0, 0, 1]] * 14
 
 
 # ---- the task
