@@ -67,6 +67,7 @@ READERS = {
     "constant": "the same cells for every image: their mean",
     "untrained encoder": "the image, through an encoder that nobody trained",
     "untrained language model": "the image, for a language model that nobody trained",
+    "unread captions": "the image, for a language model that never read a held-out caption",
 }
 IMAGE_FLOPS = 2.6e6  # of an image through the encoder, forward; three times as many with backward
 CAPTION_FLOPS = 1.0e6  # of a caption through one layer of 33 thousand numbers
@@ -108,7 +109,8 @@ class Settings:
                 integer(name, value, least)
         for group in distinct("groups", self.groups):
             choice("groups", group, ("encoders", "readers"))
-        for name in ("encoder_steps", "language_steps", "reader_steps", "batch_size", "n_test"):
+        integer("language_steps", self.language_steps, 0)
+        for name in ("encoder_steps", "reader_steps", "batch_size", "n_test"):
             integer(name, getattr(self, name), 1)
         for name in ("encoder_rate", "language_rate", "reader_rate"):
             number(name, getattr(self, name), 0.0, open_low=True)
@@ -165,14 +167,21 @@ def train_encoders(
     return model.requires_grad_(False)
 
 
-def train_language_model(world: World, depth: int, settings: Settings, seed: int) -> GPT:
-    """A model of captions, of all compositions: it reads text and never an image. Frozen."""
+def train_language_model(
+    world: World, depth: int, settings: Settings, seed: int, only_seen: bool = False
+) -> GPT:
+    """A model of captions: it reads text and never an image. Frozen.
+
+    only_seen: not of all compositions, but of those that are not held out.
+    """
     generator(seed + 1, "global")
     rng = generator(seed + 2000, "torch")
     gpt = GPT(language_config(depth))
+    read = world.seen if only_seen else torch.arange(N_COMPOSITIONS)
 
     def loss_of() -> Tensor:
-        codes = torch.randint(N_COMPOSITIONS, (settings.batch_size,), generator=rng)
+        codes = torch.randint(len(read), (settings.batch_size,), generator=rng)
+        codes = read[codes]
         ids = world.texts(codes, rng)  # (B, T)
         return gpt(ids[:, :-1], ids[:, 1:])
 
@@ -248,8 +257,11 @@ def shared_encoders(kind: str, held_out: int, n_train: int, settings: Settings, 
 
 
 @lru_cache(maxsize=4)
-def shared_language_model(depth: int, settings: Settings, seed: int) -> GPT:
-    return train_language_model(shared_world(seed), depth, settings, seed)
+def shared_language_model(depth: int, kind: str, settings: Settings, seed: int) -> GPT:
+    if kind == "untrained language model":
+        settings = replace(settings, language_steps=0)
+    world = shared_world(seed, settings.held_out[0])
+    return train_language_model(world, depth, settings, seed, kind == "unread captions")
 
 
 def run_encoders(settings: Settings, key: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -297,10 +309,8 @@ def run_reader(settings: Settings, key: dict[str, Any], deadline: float) -> dict
         return {"flops": flops, "finished": False}
 
     began = time.process_time()
-    quick = replace(settings, language_steps=1)  # one step: all but untrained
-    gpt = shared_language_model(
-        depth, quick if kind == "untrained language model" else settings, seed
-    )
+    of_text = kind if kind in ("untrained language model", "unread captions") else "real"
+    gpt = shared_language_model(depth, of_text, settings, seed)
     world, model = shared_encoders("pairs", settings.held_out[0], key["n_train"], settings, seed)
     cells_of = cells_for(kind, world, model.image)
     layer = train_reader(world, gpt, cells_of, kind, key["inner"], settings, seed, before)
