@@ -57,7 +57,7 @@ def caption(code: int, template: int = 0) -> str:
     'a thick turned seven at the left'
     """
     names = [
-        words[i] for words, i in zip(PARTS, parts_of(torch.tensor(code)).tolist(), strict=True)
+        words[i] for words, i in zip(PARTS, parts_of(torch.tensor(int(code))).tolist(), strict=True)
     ]
     fields = dict(zip(("digit", "stroke", "place", "turn"), names, strict=True))
     return TEMPLATES[template].format(**fields)

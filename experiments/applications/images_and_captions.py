@@ -58,9 +58,11 @@ ENCODERS = {
     "find caption": "half of the loss: each image finds its caption among the batch's",
     "all captions": "the same half, among all 160 captions, those of no training image as well",
     "heads": "four classifiers, of digit, stroke, place and turn",
+    "heads of seen": "the same, but a composition that is held out is never a wrong answer",
     "classes": "one classifier of 160 classes",
     "new word": "as pairs, but no image of one of the ten digits is trained on",
 }
+LABELLED = ("heads", "heads of seen", "classes")
 READERS = {
     "real": "the image of the caption",
     "shuffled": "the image of another caption",
@@ -144,13 +146,16 @@ def train_encoders(
     choice("kind", kind, tuple(ENCODERS))
     generator(seed, "global")  # draws the first weights
     rng = generator(seed + 1000, "torch")
-    if kind in ("heads", "classes"):
-        model = Labelled(heads=kind == "heads")
+    if kind in LABELLED:
+        model = Labelled(heads=kind != "classes")
     else:
         model = TwoEncoders(bag=kind == "bag")
 
     def loss_of() -> Tensor:
         codes, images = world.batch(settings.batch_size, rng)
+        if isinstance(model, Labelled) and kind == "heads of seen":
+            which = torch.searchsorted(world.seen, codes)  # its place among those that are seen
+            return F.cross_entropy(model(images)[:, world.seen], which)
         if isinstance(model, Labelled):
             return F.nll_loss(model(images), codes)
         if kind == "all captions":
@@ -267,7 +272,7 @@ def shared_language_model(depth: int, kind: str, settings: Settings, seed: int) 
 def run_encoders(settings: Settings, key: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Train encoders and ask them; a run is too short to stop half-way."""
     kind, seed = key["kind"], key["seed"]
-    per_pair = IMAGE_FLOPS + (0 if kind in ("heads", "classes", "bag") else CAPTION_FLOPS)
+    per_pair = IMAGE_FLOPS + (0 if kind in (*LABELLED, "bag") else CAPTION_FLOPS)
     flops = 3.0 * settings.encoder_steps * settings.batch_size * per_pair
     if time.monotonic() > deadline:
         return {"flops": flops, "finished": False}
