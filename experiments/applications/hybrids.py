@@ -1,15 +1,18 @@
 """Attention, recurrence and hybrids of both on one task: recalling pairs shown in the context.
 
     python -m experiments.applications.hybrids --time-budget 3600
+    python -m experiments.applications.hybrids --out records/applications/hybrids_small.json \\
+        --d-model 32 --d-ff 64 --n-head 2 --pairs 6 --n-symbols 16 --steps 3000 --curve-every 50
     python -m experiments.applications.hybrids --out records/applications/hybrids_capacity.json \\
-        --mixers NN RR RA --pairs 4 8 16 32 64 --d-keys 2 4 8 16 --n-symbols 64 --d-model 32 \\
-        --d-ff 64 --n-head 2 --rates .003 .01 .03 --seeds 0 1 2 --steps 5000 --head-start
+        --d-model 16 --d-ff 32 --n-head 2 --n-symbols 16 --batch-size 16 --rates .01 .03 \\
+        --seeds 0 1 2 --steps 1500 --curve-every 100 --mixers R N RR RA --pairs 2 4 8 16 \\
+        --d-keys 2 4 8 --head-start --time-budget 3600
 
 A text shows pairs of a key and a value and then asks for each key in turn (multi-query associative
 recall, Arora et al. 2024). Small models with equal numbers of parameters differ only in what moves
-information between positions. The first command measures how fast each learns the task, the second
-how many pairs each can hold, by the size of the recurrent state, when the layers need not find out
-first what to look for. All seeds and learning rates of one case are trained at once.
+information between positions. The first two commands measure how fast each learns the task, the
+third how many pairs each can hold, by the size of the recurrent state, when the layers need not
+find out first what to look for. All seeds and learning rates of one case are trained at once.
 """
 
 from __future__ import annotations
@@ -42,8 +45,8 @@ TEXTS_AT_ONCE = 64  # in the evaluation
 class Settings:
     """What fixes the outcome. Raises ``ValueError`` for a setting that is out of its range.
 
-    mixers, d_keys: see `experiments.applications.hybrid_models.Shape`. Those of recurrence alone
-    are trained with each of the d_keys, the others with the first. pairs: in a text; networks are
+    mixers, d_keys: see `experiments.applications.hybrid_models.Shape`. A single recurrent layer is
+    trained with each of the d_keys, other mixers with the first. pairs: in a text; networks are
     trained for each number. rates: learning rates, all of them tried for every mixer.
     head_start: whether layers begin with what the task asks for, see
     `experiments.applications.hybrid_models.initial`.
@@ -56,7 +59,7 @@ class Settings:
     rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     head_start: bool = False
-    steps: int = 8000
+    steps: int = 6000
     curve_every: int = 200
     n_symbols: int = 32
     d_model: int = 64
@@ -208,8 +211,7 @@ def keys(settings: Settings) -> list[dict[str, Any]]:
     found = []
     for pairs in settings.pairs:
         for mixer in settings.mixers:
-            only_recurrence = set(mixer) <= set("rR")
-            for d_key in settings.d_keys if only_recurrence else settings.d_keys[:1]:
+            for d_key in settings.d_keys if mixer in ("r", "R") else settings.d_keys[:1]:
                 found.append({"mixer": mixer, "pairs": pairs, "d_key": d_key})
     return found
 
