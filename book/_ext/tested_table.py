@@ -76,7 +76,7 @@ def table(found: dict[str, Source], users: dict[str, list[str]]) -> str:
     for name, source in found.items():
         files = f", {source.n_files} files" if source.n_files > 1 else ""
         cells = [
-            f'<span id="{anchor(name)}">{plain(name)}{files}</span>',
+            f'<span id="{anchor(name)}">{plain(name).replace("/", "/<wbr>")}{files}</span>',
             ", ".join(users.get(name, [])) or "–",
             told(list(source.seconds)),
             spent(sum(source.seconds.values()) if source.seconds else None),

@@ -113,7 +113,7 @@ TOY = Source("a/b|c", 2, {"CPU (x86_64)": 60.0, "NVIDIA H200": 5400.0}, [], [0],
 def test_the_table_tells_what_is_known_and_dashes_elsewhere():
     lines = table({TOY.name: TOY}, {TOY.name: ["[one](one.ipynb)"]}).replace("\u00a0", " ")
     assert lines.splitlines()[-1] == (
-        '| <span id="record-a-b|c">a/b\\|c, 2 files</span> | [one](one.ipynb) '
+        '| <span id="record-a-b|c">a/<wbr>b\\|c, 2 files</span> | [one](one.ipynb) '
         "| CPU (x86\\_64), NVIDIA H200 | 1.5 h | 2026-01-31 | – | 0 | – |"
     )
     assert anchor("a/b") == "record-a-b"
