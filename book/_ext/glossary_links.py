@@ -1,8 +1,9 @@
 """``{section}`parameters#what-is-attention` ``: a link to a section, named as its page names it.
 
 The glossary says with it where a term is measured. The text of the link is the title of the page
-and that of the section, so that neither is typed twice, and a section that is not there, because
-its title was changed, ends the build.
+and that of the section, so that neither is typed twice; in a sentence it may be another one, as in
+``{section}`how it is computed <parameters#what-is-attention>` ``. A section that is not there,
+because its title was changed, ends the build.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
-from sphinx.util.docutils import SphinxRole
+from sphinx.util.docutils import ReferenceRole
 from verdicts import headings
 
 
@@ -36,20 +37,21 @@ def title_of(target: str, folder: Path) -> str:
     return f"{titles['']}: {titles[anchor]}"
 
 
-class Section(SphinxRole):
+class Section(ReferenceRole):
     """The role; pages stand in one folder."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Write the link; the page is built again when the other one changes."""
         folder = Path(self.env.doc2path(self.env.docname)).parent
-        page, _, anchor = self.text.partition("#")
+        page, _, anchor = self.target.partition("#")
         self.env.note_dependency(str(folder / f"{page}.md"))
         try:
-            title = title_of(self.text, folder)
+            title = title_of(self.target, folder)
         except SectionError as error:
             where = f"{self.env.doc2path(self.env.docname)}:{self.lineno}"
             raise SectionError(f"{where}: {self.name}: {error}") from None
-        link = nodes.reference("", title, internal=True, refuri=f"{page}.html#{anchor}")
+        text = self.title if self.has_explicit_title else title
+        link = nodes.reference("", text, internal=True, refuri=f"{page}.html#{anchor}")
         return [link], []
 
 

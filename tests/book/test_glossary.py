@@ -178,7 +178,7 @@ token
 """
 INDEX = """# Home
 
-A *{term}`tokens <token>`*.
+A *{term}`tokens <token>`*, {section}`as below <index#one-section>`.
 
 ## One section
 
@@ -193,7 +193,9 @@ def test_the_built_glossary_and_its_links(tmp_path):
     extensions = ["myst_nb", "glossary_links"]
     settings = {"nitpicky": True, "myst_enable_extensions": ["dollarmath"]}
     html = build(tmp_path, pages, extensions=extensions, **settings)
-    assert 'href="glossary.html#term-token"' in (html / "index.html").read_text(encoding="utf-8")
+    index = (html / "index.html").read_text(encoding="utf-8")
+    assert 'href="glossary.html#term-token"' in index
+    assert 'href="index.html#one-section">as below</a>' in index
     glossary = (html / "glossary.html").read_text(encoding="utf-8")
     assert 'href="index.html#one-section">Home: One section</a>' in glossary
 
