@@ -10,7 +10,10 @@ override VENV := $(value VENV)
 override PORT := $(value PORT)
 override PYTHON := $(value PYTHON)
 override URL := $(value URL)
-export PORT PYTHON URL
+override SUBMISSIONS := $(value SUBMISSIONS)
+override ASSIGNMENT := $(value ASSIGNMENT)
+override SOLUTIONS := $(value SOLUTIONS)
+export PORT PYTHON URL SUBMISSIONS ASSIGNMENT SOLUTIONS
 
 # VENV stands in rules and commands, where it must mean nothing but itself. First its characters:
 # what is left of it without these, one after the other?
@@ -34,11 +37,18 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: quick seeds times colab-scale shuffled format notebooks lab serve set-repository clean install-cpu named-python
+.PHONY: assignments grade quick seeds times colab-scale shuffled format notebooks lab serve set-repository clean install-cpu named-python
 
+# `make book SOLUTIONS=hide` builds it without the exercises' solutions, in a folder of its own.
 book: $(VENV)/.book
+ifeq ($(SOLUTIONS),hide)
+	@$(BIN)/python -m utils.book.hide --quiet
+else ifeq ($(SOLUTIONS),)
 	@$(BIN)/python -m utils.book.build --quiet
 	@echo "Built $(HTML). Open it in a browser (\`open\` on macOS, \`xdg-open\` on Linux), or run \`make serve\`."
+else
+	@echo "SOLUTIONS must be hide, or empty, got '$$SOLUTIONS'" >&2; exit 2
+endif
 
 # ---- what `make test` runs, in this order, each failing loudly -------------------------------
 
@@ -132,6 +142,16 @@ clean:
 	rm -f _build/book.complete
 	rm -rf _build .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# ---- teaching --------------------------------------------------------------------------------
+
+# What to hand out: assignments/release/, and in _build/assignments/ the solutions and a zip.
+assignments: $(VENV)/.all
+	@$(BIN)/python -m utils.grading.make
+
+# make grade ASSIGNMENT=sampling SUBMISSIONS=dir: points and feedback in _build/grades/.
+grade: $(VENV)/.all
+	@$(BIN)/python -m utils.grading.grade -- "$$ASSIGNMENT" "$$SUBMISSIONS"
 
 # ---- environments ----------------------------------------------------------------------------
 

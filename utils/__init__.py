@@ -31,6 +31,7 @@ ROOMS = (
     "sampling",  # transforms of logits, engines, generation, stop strings
     "book",  # its environment, building and serving it, executing notebooks
     "widgets",  # explorers and sliders
+    "grading",  # assignments, and grading that does not trust what it runs
 )
 
 sys.meta_path.append(OldNames())

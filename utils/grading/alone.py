@@ -1,0 +1,26 @@
+"""Run the hidden tests of one cell in the notebook itself, as nbgrader does.
+
+`utils.grading.grade` never does this: code that shares a process with its tests can read them. It
+is for a teacher who tries a source notebook out, and for who grades with nbgrader all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from utils.grading import compare
+from utils.grading.worker import plain
+from utils.runtime import generator
+
+
+def passes(
+    ask: Callable[..., Any], call: Callable[..., Any], mark: Callable[..., Any], seed: int = 0
+) -> bool:
+    """Whether the answers to one draw of questions are worth all points."""
+    for name in compare.__all__:  # `mark` finds these by their names
+        mark.__globals__.setdefault(name, getattr(compare, name))
+    asked = json.loads(json.dumps(plain(ask(generator(seed)))))
+    values = json.loads(json.dumps(plain(call(asked))))
+    return float(mark(asked, values)) == 1
