@@ -170,6 +170,9 @@ def test_a_section_that_is_gone_is_an_error():
 
 GLOSSARY = """# Glossary
 
+```{glossary-letters}
+```
+
 ```{glossary}
 token
   A piece of $x$.
@@ -198,6 +201,7 @@ def test_the_built_glossary_and_its_links(tmp_path):
     assert 'href="index.html#one-section">as below</a>' in index
     glossary = (html / "glossary.html").read_text(encoding="utf-8")
     assert 'href="index.html#one-section">Home: One section</a>' in glossary
+    assert '<a class="reference internal" href="#term-token">' in glossary  # the letter T
 
 
 def test_a_section_that_is_gone_ends_the_build(tmp_path):
