@@ -30,10 +30,12 @@ def entry(notebook: Path, **held: int) -> dict:
 
 def test_a_row_tells_the_counts_and_the_pass_rate(notebook, tmp_path):
     entries = {"chapter/01_toy": entry(notebook, a=20, b=19)}
-    lines = table([notebook], entries, tmp_path / "book").splitlines()
+    seconds = {"chapter/01_toy": 150.4}
+    lines = table([notebook], entries, tmp_path / "book", seconds).splitlines()
     link = "../notebooks/chapter/01_toy.ipynb"
-    assert lines[2] == f"| [chapter 01]({link}) | 1 of 2 in 20 of 20 | 2 | 1 | 0 | 1 | 1 |"
-    assert lines[3] == "| all | 1 of 2 in all of their runs | 2 | 1 | 0 | 1 | 1 |"
+    row = f"| [chapter 01]({link}) | 1 of 2 in 20 of 20 | 150\u00a0s | 2 | 1 | 0 | 1 | 1 |  |"
+    assert lines[2] == row
+    assert lines[3] == "| all | 1 of 2 in all of their runs | 3\u00a0min | 2 | 1 | 0 | 1 | 1 |  |"
     assert lines[-1] == "- `chapter/01_toy`: “b” in 19 of 20"
 
 
@@ -41,10 +43,21 @@ def test_what_was_not_run_or_has_changed_says_so(notebook, tmp_path):
     assert (
         table([notebook], {}, tmp_path)
         .splitlines()[2]
-        .endswith(") | not run yet | 2 | 1 | 0 | 1 | 1 |")
+        .endswith(") | not run yet | – | 2 | 1 | 0 | 1 | 1 |  |")
     )
     changed = entry(notebook, a=20) | {"code": "0"}
     assert pass_rate(changed, code_digest(notebook)) == "1 of 1 in 20 of 20, before its last change"
+
+
+def test_the_last_column_leads_to_the_records(notebook, tmp_path):
+    code = "records.load('myths/authors')\nload('course_gpt')"
+    cell = {"cell_type": "code", "source": code, "metadata": {}}
+    notebook.write_text(json.dumps({"cells": [cell]}))
+    row = table([notebook], {}, tmp_path).splitlines()[2]
+    links = (
+        '<a href="#record-course_gpt">course\\_gpt</a>, <a href="#record-myths-authors">authors</a>'
+    )
+    assert row.endswith(f"| {links} |")
 
 
 def test_names_and_errors_cannot_break_the_table(notebook):

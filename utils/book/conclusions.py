@@ -73,6 +73,11 @@ def _code(notebook: Path) -> list[dict]:
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
+def code_trees(notebook: Path) -> list[ast.Module]:
+    """The code of each cell, parsed."""
+    return [ast.parse("".join(cell["source"])) for cell in _code(notebook)]
+
+
 def _tags(cell: dict) -> list[str]:
     return cell.get("metadata", {}).get("tags", [])
 
@@ -80,8 +85,7 @@ def _tags(cell: dict) -> list[str]:
 def _calls(notebook: Path) -> list[ast.Call]:
     """Every call of a check in the notebook's code."""
     calls = []
-    for cell in _code(notebook):
-        tree = ast.parse("".join(cell["source"]))
+    for tree in code_trees(notebook):
         nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
         calls += [call for call in nodes if _name(call) in NAMES]
     return calls
