@@ -100,7 +100,7 @@ class Settings:
     reader_rate: float = 1e-2
     depths: tuple[int, ...] = (2, 1, 4, 8)
     inner: tuple[int, ...] = (64, 4, 16, 256)
-    n_train: tuple[int, ...] = (N_TRAIN, 30, 100, 300)
+    n_train: tuple[int, ...] = (N_TRAIN, 100)
     n_test: int = 1600
     groups: tuple[str, ...] = ("encoders", "readers")
 
@@ -359,9 +359,9 @@ def keys(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
         changes += [("n_train", value) for value in settings.n_train[1:]]
         for name, value in changes:
             readers.append({"kind": "real", **first, name: value, "seed": seed})
-        for depth in settings.depths:
-            if depth > 1:  # in front of the first block, where that is not the last one
-                readers.append({"kind": "real", **first, "depth": depth, "before": 0, "seed": seed})
+        deepest = max(settings.depths)
+        if deepest > 1:  # in front of the first block, where that is not the last one
+            readers.append({"kind": "real", **first, "depth": deepest, "before": 0, "seed": seed})
     return encoders, readers
 
 
