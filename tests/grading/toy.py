@@ -33,13 +33,14 @@ TOTAL = '''def total(x):
 TOTAL_TESTS = """assert total([1, 2]) == 3
 ### BEGIN HIDDEN TESTS
 def ask(rng):
-    return {"x": rng.integers(0, 100, size=5)}
+    x = rng.integers(0, 100, size=5)
+    return {"x": x, "_sum": int(x.sum())}
 
 def call(asked):
-    return {"sum": total(asked["x"])}
+    return {"sum": total(asked["x"]), "told": "_sum" in asked}
 
 def mark(asked, values):
-    return equal(values["sum"], sum(asked["x"]))
+    return equal([values["sum"], values["told"]], [asked["_sum"], False])
 
 from utils.grading.alone import passes
 assert passes(ask, call, mark)

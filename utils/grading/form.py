@@ -27,6 +27,9 @@ The hidden tests of a cell define three functions, and a last line that lets nbg
     assert passes(ask, call, mark)
     ### END HIDDEN TESTS
 
+What ``ask`` returns under a name that begins with ``_``, such as the outcome of a run that is to be
+forecast, only ``mark`` gets to see.
+
 nbgrader runs student code and hidden tests in one process, so that the code can read the tests.
 `utils.grading.grade` takes the functions apart instead: only ``call`` meets the code.
 """

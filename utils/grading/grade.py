@@ -64,6 +64,11 @@ def _plain(asked: Any) -> Any:
     return json.loads(json.dumps(asked, default=lambda array: array.tolist()))
 
 
+def _sent(asked: dict[str, Any]) -> dict[str, Any]:
+    """The questions that a submission gets: those whose names do not begin with ``_``."""
+    return {name: value for name, value in asked.items() if not name.startswith("_")}
+
+
 def grade(
     assignment: Assignment, submission: Submission, seed: bytes, limits: Limits = LIMITS
 ) -> Graded:
@@ -80,7 +85,7 @@ def grade(
     for cell in program(assignment, submission.cells):
         more = {}
         if "task" in cell:
-            more = {"call": calls[cell["task"]], "asked": asked[cell["task"]]}
+            more = {"call": calls[cell["task"]], "asked": _sent(asked[cell["task"]])}
         cells.append({**cell, **more})
     job = {"root": str(repo_root()), "cells": cells}
     outcome = run(
