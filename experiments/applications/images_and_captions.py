@@ -69,7 +69,6 @@ READERS = {
     "constant": "the same cells for every image: their mean",
     "untrained encoder": "the image, through an encoder that nobody trained",
     "untrained language model": "the image, for a language model that nobody trained",
-    "unread captions": "the image, for a language model that never read a held-out caption",
 }
 IMAGE_FLOPS = 2.6e6  # of an image through the encoder, forward; three times as many with backward
 CAPTION_FLOPS = 1.0e6  # of a caption through one layer of 33 thousand numbers
@@ -262,11 +261,10 @@ def shared_encoders(kind: str, held_out: int, n_train: int, settings: Settings, 
 
 
 @lru_cache(maxsize=4)
-def shared_language_model(depth: int, kind: str, settings: Settings, seed: int) -> GPT:
-    if kind == "untrained language model":
+def shared_language_model(depth: int, trained: bool, settings: Settings, seed: int) -> GPT:
+    if not trained:
         settings = replace(settings, language_steps=0)
-    world = shared_world(seed, settings.held_out[0])
-    return train_language_model(world, depth, settings, seed, kind == "unread captions")
+    return train_language_model(shared_world(seed, settings.held_out[0]), depth, settings, seed)
 
 
 def run_encoders(settings: Settings, key: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -307,18 +305,18 @@ def run_encoders(settings: Settings, key: dict[str, Any], deadline: float) -> di
 
 def run_reader(settings: Settings, key: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Add a layer to a frozen language model, train it, and let the model write captions."""
-    kind, depth, before, seed = key["kind"], key["depth"], key["before"], key["seed"]
+    kind, depth, seed = key["kind"], key["depth"], key["seed"]
     per_pair = IMAGE_FLOPS + (depth + 1) * CAPTION_FLOPS
     flops = 3.0 * settings.reader_steps * settings.batch_size * per_pair
     if time.monotonic() > deadline:
         return {"flops": flops, "finished": False}
 
     began = time.process_time()
-    of_text = kind if kind in ("untrained language model", "unread captions") else "real"
-    gpt = shared_language_model(depth, of_text, settings, seed)
+    trained = kind != "untrained language model"
+    gpt = shared_language_model(depth, trained, settings, seed)
     world, model = shared_encoders("pairs", settings.held_out[0], key["n_train"], settings, seed)
     cells_of = cells_for(kind, world, model.image)
-    layer = train_reader(world, gpt, cells_of, kind, key["inner"], settings, seed, before)
+    layer = train_reader(world, gpt, cells_of, kind, key["inner"], settings, seed)
     result: dict[str, Any] = {
         "flops": flops,
         "finished": True,
@@ -332,7 +330,7 @@ def run_reader(settings: Settings, key: dict[str, Any], deadline: float) -> dict
         images = world.images(codes, rng, test=True)
         other = images[torch.randperm(len(images), generator=rng)]
         for name, shown in ((side, images), (f"{side}_other_image", other)):
-            right = parts_right(write(gpt, layer, cells_of(shown), before), codes)
+            right = parts_right(write(gpt, layer, cells_of(shown)), codes)
             every = right.all(1).float().mean().item()
             result[name] = rounded([*right.float().mean(0).tolist(), every])
     result["cpu_seconds"] = round(time.process_time() - began, 1)
@@ -345,7 +343,7 @@ def run_reader(settings: Settings, key: dict[str, Any], deadline: float) -> dict
 def keys(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What tells the runs apart: of encoders and of readers, seed by seed."""
     encoders, readers = [], []
-    first = {"depth": settings.depths[0], "before": -1, "inner": settings.inner[0]}
+    first = {"depth": settings.depths[0], "inner": settings.inner[0]}
     first["n_train"] = settings.n_train[0]
     for seed in settings.seeds:
         for held_out in settings.held_out:
@@ -359,9 +357,6 @@ def keys(settings: Settings) -> tuple[list[dict[str, Any]], list[dict[str, Any]]
         changes += [("n_train", value) for value in settings.n_train[1:]]
         for name, value in changes:
             readers.append({"kind": "real", **first, name: value, "seed": seed})
-        deepest = max(settings.depths)
-        if deepest > 1:  # in front of the first block, where that is not the last one
-            readers.append({"kind": "real", **first, "depth": deepest, "before": 0, "seed": seed})
     return encoders, readers
 
 
