@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
@@ -33,6 +34,7 @@ from experiments.applications.in_context_regression import (
 )
 from experiments.applications.together import Training, train_together
 from utils import records
+from utils.models.gpt import Block
 from utils.runtime import generator
 
 TOY = {
@@ -95,7 +97,7 @@ def test_shares_and_logits_are_those_of_the_courses_model():
 def test_a_silenced_head_writes_nothing_and_comes_back():
     model = Copier(2, 16)
     generator(0, "global")
-    weight = model.core.blocks[0].attn.out.weight
+    weight = cast("Block", model.core.blocks[0]).attn.out.weight
     torch.nn.init.normal_(weight)
     before = weight.detach().clone()
     with silenced(model, 0, [1, 3]):
@@ -248,7 +250,9 @@ def test_training_lowers_the_loss():
     def measure(model, i):
         return copying_losses(model, *test)[1]
 
-    ((first, last),) = train_together([job.model()], [job.draw()], training, measure, [0, 120])
+    found = train_together([job.model()], [job.draw()], training, measure, [0, 120])
+    assert found is not None
+    ((first, last),) = found
     assert last < first - 0.3
     assert first > math.log(WORDS) - 0.1
 
