@@ -4,7 +4,7 @@
     python -m experiments.applications.hybrids --out records/applications/hybrids_small.json \\
         --d-model 32 --d-ff 64 --n-head 2 --pairs 6 --n-symbols 16 --steps 3000 --curve-every 50
     python -m experiments.applications.hybrids --out records/applications/hybrids_capacity.json \\
-        --d-model 16 --d-ff 32 --n-head 2 --n-symbols 16 --batch-size 16 --rates .01 .03 \\
+        --d-model 16 --d-ff 32 --n-head 2 --n-symbols 16 --batch-size 16 --rates .01 \\
         --seeds 0 1 2 --steps 1500 --curve-every 100 --mixers R N RR RA --pairs 2 4 8 16 \\
         --d-keys 2 4 8 --head-start --time-budget 3600
 
