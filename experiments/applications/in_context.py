@@ -163,7 +163,7 @@ class RegressionSettings:
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     tasks: tuple[int, ...] = (4, 8, 16, 32, 64, 128, 256, 1024, 0)
-    moments: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000)
+    moments: tuple[int, ...] = (1000, 2000, 4000, 8000)
     rows: int = 2000
 
     def __post_init__(self) -> None:
