@@ -192,11 +192,14 @@ def convolve(x: Tensor, kernel: Tensor) -> Tensor:
 # ---- the model -----------------------------------------------------------------------------------
 
 
-def initial(shape: Shape, seed: int, head_start: bool = False) -> Tensor:
+def initial(shape: Shape, seed: int, head_start: bool = False, outputs: float = 0.0) -> Tensor:
     """All parameters of one network, one after the other.
 
     As in `utils.models.gpt`, what is added to the residual stream starts at zero, and matrices keep
     the size of what goes through them. A convolution starts as "this position", a little disturbed.
+
+    outputs: the size with which the matrices that write into the stream begin, as a share of that
+    of the other matrices.
 
     head_start: let queries begin as keys do, and the keys' convolution as "the position before", so
     that a layer looks for what stood behind an earlier copy of its token from the first step on.
@@ -207,7 +210,7 @@ def initial(shape: Shape, seed: int, head_start: bool = False) -> Tensor:
         kind = name.split(".")[-1]
         drawn = torch.randn(size, generator=chance)
         if kind in ("out", "down"):
-            drawn = torch.zeros(size)
+            drawn = outputs * drawn / math.sqrt(size[0])
         elif kind == "decay":
             drawn = torch.linspace(2.0, 6.0, shape.n_head)[:, None]  # sigmoids of .88 to .998
         elif kind == "conv":

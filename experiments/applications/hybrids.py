@@ -7,12 +7,17 @@
         --d-model 16 --d-ff 32 --n-head 2 --n-symbols 16 --batch-size 16 --rates .01 \\
         --seeds 0 1 2 --steps 1500 --curve-every 100 --mixers R N RR RA --pairs 2 4 8 16 \\
         --d-keys 2 4 8 --head-start --time-budget 3600
+    python -m experiments.applications.hybrids --out records/applications/hybrids_start.json \\
+        --outputs .5 --d-model 32 --d-ff 64 --n-head 2 --n-symbols 16 --pairs 6 --mixers aa \\
+        --rates .001 .0015 .003 .01 --seeds 0 1 2 3 4 5 6 7 8 9 --steps 1000 --curve-every 50
 
 A text shows pairs of a key and a value and then asks for each key in turn (multi-query associative
 recall, Arora et al. 2024). Small models with equal numbers of parameters differ only in what moves
 information between positions. The first two commands measure how fast each learns the task, the
 third how many pairs each can hold, by the size of the recurrent state, when the layers need not
-find out first what to look for. All seeds and learning rates of one case are trained at once.
+find out first what to look for. The fourth, made again with ``--outputs 0`` into
+``hybrids_zeros.json``, measures what the start does for plain attention. All seeds and learning
+rates of one case are trained at once.
 """
 
 from __future__ import annotations
@@ -48,7 +53,7 @@ class Settings:
     mixers, d_keys: see `experiments.applications.hybrid_models.Shape`. A single recurrent layer is
     trained with each of the d_keys, other mixers with the first. pairs: in a text; networks are
     trained for each number. rates: learning rates, all of them tried for every mixer.
-    head_start: whether layers begin with what the task asks for, see
+    head_start, outputs: how the networks begin, see
     `experiments.applications.hybrid_models.initial`.
     steps: optimizer steps; after each ``curve_every`` of them the accuracy is measured.
     """
@@ -59,6 +64,7 @@ class Settings:
     rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     head_start: bool = False
+    outputs: float = 0.0
     steps: int = 6000
     curve_every: int = 200
     n_symbols: int = 32
@@ -77,6 +83,7 @@ class Settings:
             number("rates", rate, 0.0, open_low=True)
         for seed in distinct("seeds", self.seeds):
             integer("seeds", seed, 0)
+        number("outputs", self.outputs, 0.0)
         for name in ("steps", "curve_every", "batch_size", "eval_texts"):
             integer(name, getattr(self, name), 1)
         integer("n_symbols", self.n_symbols, max(self.pairs))
@@ -143,7 +150,10 @@ def accuracy(flat: Tensor, shape: Shape, pairs: int, n_texts: int) -> Tensor:
 
 
 def train(
-    settings: Settings, shape: Shape, pairs: int, deadline: float = math.inf
+    settings: Settings,
+    shape: Shape,
+    pairs: int,
+    deadline: float = math.inf,
 ) -> dict[str, Any]:
     """Train the networks of one case, for every rate and seed, and tell how they learned.
 
@@ -152,7 +162,8 @@ def train(
     """
     n_rates, n_seeds = len(settings.rates), len(settings.seeds)
     where = device()
-    starts = [initial(shape, seed, settings.head_start) for seed in settings.seeds]
+    how = (settings.head_start, settings.outputs)
+    starts = [initial(shape, seed, *how) for seed in settings.seeds]
     flat = torch.stack(starts).repeat(n_rates, 1).to(where).requires_grad_()  # (M, all)
     rates = torch.tensor(settings.rates).repeat_interleave(n_seeds).to(where)  # (M,)
     adam = Adam(flat, rates)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -209,3 +211,18 @@ def test_what_is_kept_between_positions():
 def test_a_bad_setting_is_one_clear_line(changed, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         Settings(**changed)
+
+
+def test_what_writes_into_the_stream_begins_at_zero_or_at_the_size_that_is_asked_for():
+    shape = Shape("aa", 4, 8, 16, 32, 2)
+    zero, half = initial(shape, 0), initial(shape, 0, outputs=0.5)
+    sizes = {}
+    for name, part in named(half[None], shape).items():
+        other = named(zero[None], shape)[name]
+        if name.split(".")[-1] in ("out", "down"):
+            assert not other.any()
+            sizes[name] = part.std().item() * math.sqrt(part.shape[1])
+        else:
+            assert torch.equal(part, other)
+    assert all(0.4 < size < 0.6 for size in sizes.values())
+    assert len(sizes) == 4

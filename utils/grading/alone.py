@@ -16,12 +16,17 @@ from utils.runtime import generator
 
 
 def passes(
-    ask: Callable[..., Any], call: Callable[..., Any], mark: Callable[..., Any], seed: int = 0
+    ask: Callable[..., Any],
+    call: Callable[..., Any],
+    mark: Callable[..., Any],
+    *,
+    least: float = 1.0,
+    seed: int = 0,
 ) -> bool:
-    """Whether the answers to one draw of questions are worth all points."""
+    """Whether the answers to one draw of questions are worth this share of the points."""
     for name in compare.__all__:  # `mark` finds these by their names
         mark.__globals__.setdefault(name, getattr(compare, name))
     asked = json.loads(json.dumps(plain(ask(generator(seed)))))
     sent = {name: value for name, value in asked.items() if not name.startswith("_")}
     values = json.loads(json.dumps(plain(call(sent))))
-    return float(mark(asked, values)) == 1
+    return float(mark(asked, values)) >= least
