@@ -11,7 +11,9 @@ import pytest
 from tests.small_book import ROOT
 from utils.grading import form
 from utils.grading.grade import grade
+from utils.grading.grade import main as grade_command
 from utils.grading.make import address_of, release_text, sources
+from utils.grading.prove import main as prove
 from utils.grading.submissions import Submission
 
 SOURCES = sources(ROOT)
@@ -88,9 +90,9 @@ def test_every_task_is_a_section_with_its_number(path: Path):
     assert [int(n) for n in numbers] == list(range(1, len(assignment.tasks) + 1))
 
 
-def test_every_chapter_has_an_assignment_once_all_are_written():
+def test_every_chapter_has_an_assignment():
     chapters = {path.parent.name for path in (ROOT / "notebooks").glob("*/*.ipynb")}
-    assert set(IDS) <= chapters
+    assert set(IDS) == chapters
 
 
 # ---- reading a source ----------------------------------------------------------------------------
@@ -116,3 +118,59 @@ def test_a_source_that_cannot_be_graded_is_refused_in_one_line(tmp_path, told, s
     with pytest.raises(ValueError, match=message) as caught:
         form.read(_written(tmp_path, cell))
     assert "\n" not in str(caught.value)
+
+
+# ---- the commands --------------------------------------------------------------------------------
+
+
+def test_a_class_is_graded_by_the_command(tmp_path, capsys):
+    assignment = form.read(ROOT / "assignments" / "source" / "sampling" / "sampling.ipynb")
+    students = {"anna": form.solution(assignment), "eve": form.release(assignment)}
+    (tmp_path / "class").mkdir()
+    for name, cells in students.items():
+        text = json.dumps(form.notebook(cells))
+        (tmp_path / "class" / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    seed = tmp_path / "seed"
+    seed.write_bytes(b"kept for a complaint")
+    grade_command(
+        ["sampling", str(tmp_path / "class"), "--to", str(tmp_path / "to"), "--seed", str(seed)]
+    )
+    rows = (tmp_path / "to" / "grades.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[:2] + row.split(",")[3:5] for row in rows[1:]] == [
+        ["anna", "graded", "20", "20"],
+        ["eve", "graded", "0", "20"],
+    ]
+    assert sorted(path.name for path in (tmp_path / "to" / "feedback").iterdir()) == [
+        "anna.html",
+        "eve.html",
+    ]
+    assert "2 submissions in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing", "."], "ASSIGNMENT must be one of"),
+        (["sampling", "no/such/folder"], "SUBMISSIONS must be a folder"),
+        (["sampling", ".", "--processes", "0"], "processes must be"),
+    ],
+)
+def test_the_command_refuses_in_one_line(arguments, message):
+    with pytest.raises(SystemExit, match=message) as caught:
+        grade_command(arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_proof_is_a_command(capsys):
+    prove(["sampling", "--seeds", "1"])
+    assert "solution 20 of 20" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="CHAPTER must be one of"):
+        prove(["nothing"])
+
+
+def test_a_badge_leads_to_the_release_once_there_is_an_address():
+    assignment = form.read(SOURCES[0])
+    place = f"assignments/release/{assignment.chapter}/{assignment.chapter}.ipynb"
+    with_badge = release_text(assignment, "https://github.com/somebody/course")
+    assert f"colab.research.google.com/github/somebody/course/blob/main/{place}" in with_badge
+    assert "colab-badge" not in release_text(assignment, "")

@@ -21,6 +21,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -186,6 +187,23 @@ def _harmless(cell: str) -> str:
     return "'" + cell if cell[:1] in ("=", "+", "-", "@") else cell
 
 
+def summary(grades: list[Graded], seconds: float) -> str:
+    """How long a class took; those that were stopped are timed apart.
+
+    >>> anna = Graded("anna", "graded", 2.0, {})
+    >>> eve = Graded("eve", "stopped: more than 150 seconds", 150.1, {})
+    >>> summary([anna, eve], 160)
+    '2 submissions in 160 s: 1 executed, 2.0 s each; 1 stopped, after 150.1 s each'
+    """
+    parts = []
+    for what, wanted in (("executed", False), ("stopped", True)):
+        times = [one.seconds for one in grades if one.status.startswith("stopped") == wanted]
+        after = "after " if wanted else ""
+        if times:
+            parts.append(f"{len(times)} {what}, {after}{sum(times) / len(times):.1f} s each")
+    return f"{len(grades)} submissions in {seconds:.0f} s: {'; '.join(parts)}"
+
+
 def unreadable_from_outside() -> None:
     """Keep other processes of this user from reading this one's memory and environment (Linux)."""
     if sys.platform == "linux":
@@ -214,13 +232,15 @@ def main(arguments: list[str] | None = None) -> None:
         for sentence in what_remains():
             print(f"Not shut out on this system: {sentence}")
         grades = []
+        began = time.monotonic()
         of = f"{assignment.points:g}"
         for one in grade_all(assignment, options.submissions, seed, processes=options.processes):
             print(f"{one.student}: {one.points:g} of {of}, {one.seconds:.1f} s, {one.status}")
             write_text(options.to / "feedback" / f"{one.student}.html", page(assignment, one))
             grades.append(one)
         write_text(options.to / "grades.csv", table(assignment, grades))
-        print(f"{len(grades)} submissions: {options.to / 'grades.csv'}")
+        print(summary(grades, time.monotonic() - began))
+        print(f"Points: {options.to / 'grades.csv'}. Feedback: {options.to / 'feedback'}.")
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
 
