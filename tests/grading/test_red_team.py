@@ -322,7 +322,7 @@ while True:
 
 
 def test_many_processes(assignment):
-    code = "import os, time\nfor _ in range(40):\n    if os.fork() == 0:\n        time.sleep(60)"
+    code = "import os, time\nfor _ in range(40):\n    if os.fork() == 0: break\ntime.sleep(60)"
     graded = attack(assignment, total=code)
     assert graded.status == "stopped: more than 16 processes"
 
