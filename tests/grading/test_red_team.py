@@ -193,7 +193,8 @@ def test_an_early_exit(assignment):
     assert graded.results["double_tests"].visible == "not reached"
 
 
-def test_taking_the_grader_for_a_debugger(assignment):
+@isolated
+def test_killing_the_grader(assignment):
     attack(assignment, "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
 
 
