@@ -15,7 +15,8 @@ from utils.book.repository import set_repository
 from utils.runtime import repo_root
 
 URL = "https://github.com/someone/course"
-PARTS = ("CITATION.cff", "_config.yml", "_toc.yml", "book", "notebooks", "records", "utils")
+PARTS = ("CITATION.cff", "_config.yml", "_toc.yml", "genindex.md")
+PARTS += ("book", "notebooks", "records", "utils")
 
 
 @pytest.fixture(scope="module")

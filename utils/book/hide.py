@@ -23,7 +23,7 @@ from utils.runtime import repo_root
 
 FOLDER = Path("_build") / "without_solutions"
 # What the book is made from.
-PARTS = ("_config.yml", "_toc.yml", "book", "notebooks", "utils", "records")
+PARTS = ("_config.yml", "_toc.yml", "genindex.md", "book", "notebooks", "utils", "records")
 PARTS += ("requirements.txt", "requirements-book.txt", "requirements-notebooks.txt", "LICENSE")
 PARTS += ("CITATION.cff",)
 
