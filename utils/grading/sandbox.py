@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import selectors
 import shutil
 import signal
@@ -23,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -140,21 +139,21 @@ def what_remains() -> list[str]:
 # ---- running -------------------------------------------------------------------------------------
 
 
-def _limited(limits: Limits) -> Callable[[], None]:
-    """What a command does before it begins, to bind itself."""
+def _limiting(limits: Limits) -> list[str]:
+    """The words before a command by which a shell binds it and all that it starts.
 
-    def bind() -> None:
-        for kind, value in (
-            (resource.RLIMIT_FSIZE, limits.file_size),
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_NOFILE, 256),
-        ):
-            resource.setrlimit(kind, (value, value))
-        # A first signal can be ignored, the second cannot.
-        seconds = limits.cpu_seconds
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-
-    return bind
+    Not a function that runs between fork and exec: with several threads that can hang.
+    """
+    seconds = limits.cpu_seconds
+    orders = [
+        "ulimit -c 0",  # no core files
+        "ulimit -n 256",  # open files
+        f"ulimit -f {limits.file_size // 512}",  # in blocks of 512 bytes
+        f"ulimit -S -t {seconds}",  # the first signal can be ignored, …
+        f"ulimit -H -t {seconds + 5}",  # … the second cannot
+        'exec "$@"',
+    ]
+    return ["/bin/sh", "-c", "; ".join(orders), "sh"]
 
 
 class _Kept:
@@ -227,7 +226,7 @@ def run(
         stdin.seek(0)
         reading, writing = os.pipe()
         process = subprocess.Popen(
-            [*before, *command, str(writing)],
+            [*_limiting(limits), *before, *command, str(writing)],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -235,7 +234,6 @@ def run(
             env=ENVIRONMENT,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=_limited(limits),
         )
         os.close(writing)
         try:
