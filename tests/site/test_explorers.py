@@ -24,7 +24,7 @@ CHAPTERS = [
     for chapter in part["chapters"]
     if part.get("numbered")
 ]
-WITHOUT = {"trade_offs"}  # chapters that have no explorer
+WITHOUT = {"trade_offs", "applications"}  # chapters that have no explorer
 
 
 @cache
