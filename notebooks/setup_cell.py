@@ -1,6 +1,5 @@
-# Finds the course, or fetches it (Colab, a lone notebook). Safe to run again.
+# Finds the course's folder; on Colab, where there is none, fetches it.
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,31 +7,16 @@ from pathlib import Path
 COURSE_REPO = os.environ.get("COURSE_REPO", "")
 COURSE_REF = os.environ.get("COURSE_REF", "main")
 
-
-def course_root():
-    """The course's folder: here, above, or fetched earlier; else None."""
-    here = Path.cwd()
-    for place in (here, *here.parents, here / "overparameterized"):
-        if (place / "utils" / "checks.py").is_file():
-            return place
-    return None
-
-
-root = course_root()
+fetched = Path.cwd() / "overparameterized"
+places = [Path.cwd(), *Path.cwd().parents, fetched]
+root = next((p for p in places if (p / "utils/checks.py").exists()), None)
 if root is None:
     if not COURSE_REPO:
-        raise SystemExit(
-            "Outside a checkout: set COURSE_REPO to the course's repository."
-        )
-    # Fetched under another name, and renamed once everything is there.
-    part = Path("overparameterized.part")
-    shutil.rmtree(part, ignore_errors=True)
-    source = f"--branch {COURSE_REF} {COURSE_REPO}"
-    clone = f"git clone -q --depth 1 {source} {part}"
-    subprocess.run(clone.split(), check=True)
-    wanted = str(part / "requirements-notebooks.txt")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "-r", wanted]
-    subprocess.run(pip, check=True)
-    root = part.rename("overparameterized").resolve()
-if str(root) not in sys.path:
-    sys.path.insert(0, str(root))
+        raise SystemExit("Set COURSE_REPO to the course's repository.")
+    clone = ["git", "clone", "-q", "--depth", "1", "-b", COURSE_REF]
+    subprocess.run([*clone, COURSE_REPO, fetched], check=True)
+    root = fetched
+if root == fetched:
+    pip = [sys.executable, "-m", "pip", "install", "-q", "-r"]
+    subprocess.run([*pip, root / "requirements-notebooks.txt"], check=True)
+sys.path.insert(0, str(root))

@@ -52,5 +52,10 @@ def test_the_digest_is_of_the_code_alone(notebook):
     before = code_digest(notebook)
     notebook.write_text(notebook.read_text().replace("check(this)", "Other prose."))
     assert code_digest(notebook) == before
+    setup = {"cell_type": "code", "source": "URL = 'x'", "metadata": {"tags": ["course-setup"]}}
+    content = json.loads(notebook.read_text())
+    content["cells"].insert(0, setup)
+    notebook.write_text(json.dumps(content))
+    assert code_digest(notebook) == before
     notebook.write_text(notebook.read_text().replace("'tokens'", "'bytes'"))
     assert code_digest(notebook) != before

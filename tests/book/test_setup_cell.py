@@ -49,17 +49,40 @@ def test_a_failed_installation_is_tried_again(published, tmp_path):
     learner = tmp_path / "learner"
     learner.mkdir()
     assert "CalledProcessError" in run(learner, published.as_uri()).stderr
-    assert not (learner / "overparameterized").exists()
 
+    # As if the package index answered again.
+    (learner / "overparameterized" / "requirements-notebooks.txt").write_text("")
+    done = run(learner, published.as_uri())
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == learner / "overparameterized"
+
+
+def test_what_was_fetched_is_not_fetched_again(published, tmp_path):
     (published / "requirements-notebooks.txt").write_text("")
     commit(published)
-    for _ in range(2):  # the second time it is found and nothing is fetched
-        done = run(learner, published.as_uri())
-        assert done.returncode == 0, done.stderr
-        assert Path(done.stdout.strip()) == learner / "overparameterized"
+    learner = tmp_path / "learner"
+    learner.mkdir()
+    assert run(learner, published.as_uri()).returncode == 0
+    done = run(learner, (tmp_path / "gone").as_uri())
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == learner / "overparameterized"
+
+
+def test_nothing_is_left_of_an_address_that_does_not_answer(tmp_path):
+    done = run(tmp_path, (tmp_path / "gone").as_uri())
+    assert "does not appear to be a git repository" in done.stderr
+    assert not (tmp_path / "overparameterized").exists()
+
+
+def test_inside_a_checkout_nothing_is_installed(published):
+    chapter = published / "notebooks"  # the package it wants cannot be had
+    chapter.mkdir()
+    done = run(chapter, "")
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()) == published
 
 
 def test_without_an_address_it_says_what_to_set(tmp_path):
     done = run(tmp_path, "")
     assert done.returncode == 1
-    assert "set COURSE_REPO to the course's repository" in done.stderr
+    assert "Set COURSE_REPO to the course's repository" in done.stderr

@@ -17,6 +17,7 @@ from pathlib import Path
 BOUNDED = ("check_at_least", "check_at_most", "check_between", "check_true")
 NAMES = ("check", "check_identity", *BOUNDED)
 CONTROL_TAG = "control"
+SETUP_TAG = "course-setup"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,12 @@ def name_of(notebook: Path) -> str:
 
 
 def code_digest(notebook: Path) -> str:
-    """Twelve hexadecimal digits that change with the notebook's code, and not with its prose."""
-    code = ["".join(cell["source"]) for cell in _code(notebook)]
+    """Twelve hexadecimal digits that change with what a notebook computes.
+
+    They do not change with its prose, nor with its setup cell, which holds the course's address.
+    """
+    cells = [cell for cell in _code(notebook) if SETUP_TAG not in _tags(cell)]
+    code = ["".join(cell["source"]) for cell in cells]
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:12]
 
 

@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from utils.book.conclusions import SETUP_TAG
 from utils.files import write_text
 from utils.runtime import SCALES, repo_root
 from utils.validate import require
@@ -26,7 +27,6 @@ from utils.validate import require
 if TYPE_CHECKING:
     import nbformat
 
-SETUP_TAG = "course-setup"
 MODEL_ID = re.compile(r'"model_id": "([0-9a-f]{32})"')
 
 
