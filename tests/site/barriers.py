@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 # Without preload axe does not fetch the style sheets again, which a page on file:// may not do; and
 # it need not list the thousands of elements that pass.
 OPTIONS = {"preload": False, "resultTypes": ["violations"]}
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 # The rules on colours look at what is marked; a link, which may hold its text in other elements,
 # also at what is marked in it.
 CONFIGURE = """() => axe.configure({ rules: [
@@ -60,13 +61,16 @@ class Barriers:
         page.evaluate(Axe().axe_script)
         page.evaluate(CONFIGURE)
 
-    def found(self, *, every_text: bool = False) -> list[str]:
+    def found(self, *, every_text: bool = False, only_colours: bool = False) -> list[str]:
         """The violations of any severity in the page's present state, one line each.
 
         every_text: measure the colours of all texts but code, and not only of new ones.
+        only_colours: leave out all other rules, where the same elements are looked at in another
+        theme.
         """
         self.page.evaluate(MARK, every_text)
         run = "(options) => axe.run(document, options).then((result) => result.violations)"
-        violations = self.page.evaluate(run, OPTIONS)
+        options = OPTIONS | (COLOURS if only_colours else {})
+        violations = self.page.evaluate(run, options)
         where = {v["id"]: [node["target"] for node in v["nodes"][:3]] for v in violations}
         return [f"{v['id']} ({v['impact']}): {v['help']}: {where[v['id']]}" for v in violations]
