@@ -59,8 +59,8 @@ def test_page(page, theme, html, visit):
     tab.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
     barriers = Barriers(tab)
 
-    # Unanswered at the one width, then with every answer open at both. The dark theme shows the same
-    # elements and the dark twins of some figures, so with answers open only colours are measured.
+    # Unanswered at the one width, then with every answer open at both. The dark theme shows the
+    # same elements and dark twins of some figures: with answers open only colours are measured.
     first, second = (DESKTOP, PHONE) if theme == "light" else (PHONE, DESKTOP)
     which = {"only_colours": theme == "dark"}
     found = []
