@@ -10,10 +10,11 @@ override VENV := $(value VENV)
 override PORT := $(value PORT)
 override PYTHON := $(value PYTHON)
 override URL := $(value URL)
+override SITE := $(value SITE)
 override SUBMISSIONS := $(value SUBMISSIONS)
 override ASSIGNMENT := $(value ASSIGNMENT)
 override SOLUTIONS := $(value SOLUTIONS)
-export PORT PYTHON URL SUBMISSIONS ASSIGNMENT SOLUTIONS
+export PORT PYTHON URL SITE SUBMISSIONS ASSIGNMENT SOLUTIONS
 
 # VENV stands in rules and commands, where it must mean nothing but itself. First its characters:
 # what is left of it without these, one after the other?
@@ -37,7 +38,7 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: assignments grade quick seeds times colab-scale shuffled format notebooks lab serve set-repository clean install-cpu named-python
+.PHONY: assignments grade quick seeds times colab-scale shuffled format notebooks lab serve set-repository check-repository clean install-cpu named-python
 
 # `make book SOLUTIONS=hide` builds it without the exercises' solutions, in a folder of its own.
 book: $(VENV)/.book
@@ -134,8 +135,13 @@ lab: $(VENV)/.all
 serve: book
 	@$(BIN)/python -m utils.book.serve "$$PORT"
 
+# SITE is where the pages are published; without it, where GitHub Pages publishes the repository.
 set-repository: $(VENV)/.book
-	@$(BIN)/python -m utils.book.repository -- "$$URL"
+	@$(BIN)/python -m utils.book.repository -- "$$URL" "$$SITE"
+
+# Whether URL is the address that is committed: a fork has that of another repository at first.
+check-repository: $(VENV)/.book
+	@$(BIN)/python -m utils.book.repository --check -- "$$URL"
 
 # First the file by which a build knows that the book is whole: removing may be interrupted too.
 clean:

@@ -76,7 +76,7 @@ def folder(tmp_path) -> Path:
 
 def make(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make as a reader does, not as one that runs these tests."""
-    inherited = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PORT", "PYTHON", "URL", "VENV")
+    inherited = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PORT", "PYTHON", "SITE", "URL", "VENV")
     clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
         ["make", *words],
@@ -133,7 +133,16 @@ def test_an_address_is_handed_on_as_it_was_typed(folder, url, exported):
         done = make(folder, "set-repository", f"URL={url}")
     assert not (folder / "ran").exists()
     assert done.returncode == 0, done.stderr
-    assert asked(folder) == ["-m", "utils.book.repository", "--", url]
+    assert asked(folder) == ["-m", "utils.book.repository", "--", url, ""]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_so_is_the_address_of_a_site_and_one_to_be_looked_at(folder, text):
+    make(folder, "set-repository", "URL=https://example.org/a/b", f"SITE={text}")
+    make(folder, "check-repository", f"URL={text}")
+    assert not (folder / "ran").exists()
+    set_it = ["-m", "utils.book.repository", "--", "https://example.org/a/b", text]
+    assert asked(folder) == [*set_it, "-m", "utils.book.repository", "--check", "--", text]
 
 
 @pytest.mark.parametrize("name", ["PORT", "PYTHON"])

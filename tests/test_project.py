@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.imports import ROOT, commands, dotted
+from utils.book.repository_links import address_of, site_of
 
 FOLDERS = "benchmarks|book|experiments|notebooks|records|tests|utils"
 
@@ -29,10 +30,10 @@ def test_the_citation_names_title_author_and_licence_and_nothing_invented():
     assert citation["authors"] == [{"name": "The Overparameterized contributors"}]
     assert citation["license"] == "MIT"
     assert f'version = "{citation["version"]}"' in read("pyproject.toml")
-    assert {"doi", "identifiers", "contact", "url", "repository"} & set(citation) == set()
-    # The address of the code is there once `make set-repository` has set it, and never before.
-    address = yaml.safe_load(read("_config.yml"))["repository"]["url"]
-    assert citation.get("repository-code", "") == address
+    assert {"doi", "identifiers", "contact", "repository"} & set(citation) == set()
+    # The addresses are there once `make set-repository` has set them, and never before.
+    assert citation.get("repository-code", "") == address_of(ROOT)
+    assert citation.get("url", "") == site_of(ROOT)
 
 
 def test_the_hooks_call_what_make_lint_calls():

@@ -31,8 +31,12 @@ def drawing(font_awesome: str, name: str) -> tuple[str, str]:
 
     Raises ``ExtensionError`` for a name that it does not hold.
     """
-    entry = rf'[{{,]"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]*)"\]'
-    found = list(re.finditer(entry, font_awesome))
+    # An icon's entry is name:[width,height,[older names],"code","path"].
+    drawn = r'"[0-9a-f]+","([^"]*)"\]'
+    by_name = rf'[{{,]"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],{drawn}'
+    by_older_name = rf'\[(\d+),(\d+),\[[^\]]*"{re.escape(name)}"[^\]]*\],{drawn}'
+    found = list(re.finditer(by_name, font_awesome))
+    found = found or list(re.finditer(by_older_name, font_awesome))
     if not found:
         raise ExtensionError(f"{FONT_AWESOME} has no icon {name!r}: has the theme changed?")
     width, height, path = found[-1].groups()  # the packs stand in the order brands, regular, solid

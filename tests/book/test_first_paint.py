@@ -9,7 +9,8 @@ from sphinx.errors import ExtensionError
 # Two packs as in Font Awesome's script: the regular one, then the solid one.
 SCRIPT = (
     'var p={sun:[512,512,[9728],"f185","M1 1"]};d("far",p);'
-    'var p={sun:[512,512,[9728],"f185","M2 2"],"arrow-up":[384,512,[8593],"f062","M3 3"]};'
+    'var p={sun:[512,512,[9728],"f185","M2 2"],"arrow-up":[384,512,[8593],"f062","M3 3"],'
+    'pencil:[512,512,[9999,"pencil-alt"],"f303","M4 4"]};'
 )
 MATHJAX = (
     '<script>window.MathJax = {"options": {}}</script>\n'
@@ -21,6 +22,10 @@ FORMULA = '<span class="math notranslate nohighlight">\\(x\\)</span>'
 def test_the_solid_drawing_is_taken():
     assert drawing(SCRIPT, "sun") == ("512 512", "M2 2")
     assert drawing(SCRIPT, "arrow-up") == ("384 512", "M3 3")
+
+
+def test_an_icon_is_found_by_an_older_name():
+    assert drawing(SCRIPT, "pencil-alt") == drawing(SCRIPT, "pencil") == ("512 512", "M4 4")
 
 
 def test_an_icon_that_is_not_there_stops_the_build():

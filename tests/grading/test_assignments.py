@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.small_book import ROOT
+from utils.book.repository_links import address_of
 from utils.grading import form
 from utils.grading.grade import grade
 from utils.grading.grade import main as grade_command
-from utils.grading.make import address_of, release_text, sources
+from utils.grading.make import release_text, sources
 from utils.grading.prove import main as prove
 from utils.grading.submissions import Submission
 

@@ -1,7 +1,11 @@
 """Write the repository's address everywhere it stands: ``make set-repository URL=https://…``.
 
-It stands in ``_config.yml`` (launch buttons), in the setup cell of every notebook (what Colab
-clones) and in ``CITATION.cff``. An empty address takes it out again.
+It stands in ``_config.yml`` (the pages' buttons, and where they are published), in the setup cell
+of every notebook and assignment (what Colab clones), in the assignments' badges, in ``README.md``
+(badges) and in ``CITATION.cff``. An empty address takes it out again.
+
+``python -m utils.book.repository --check URL`` looks whether another address is committed, such as
+that of the repository from which this one was forked.
 """
 
 from __future__ import annotations
@@ -11,79 +15,167 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+from utils.book.notebooks import SETUP_TAG
+from utils.book.repository_links import (
+    address_of,
+    checked_address,
+    checked_site,
+    colab_badge,
+    default_site,
+    readme_badges,
+    site_of,
+)
 from utils.files import write_text
 from utils.runtime import repo_root
 from utils.validate import require
 
 ROOT = repo_root()
-# Host and owner begin with a letter or digit and the name holds one, so ".." is none of the three.
-ADDRESS = re.compile(r"https://\w[\w.-]*(:\d+)?/\w[\w.-]*/[.-]*\w[\w.-]*", re.ASCII)
 CONFIG_LINE = re.compile(r'^  url: ".*"$', re.MULTILINE)
-SETUP_LINE = re.compile(r'^COURSE_REPO = os\.environ\.get\("COURSE_REPO", ".*"\)$', re.MULTILINE)
-CITATION_LINE = re.compile(r"^repository-code: .*\n", re.MULTILINE)
+SITE_LINE = re.compile(r'^  baseurl: ".*"', re.MULTILINE)
+SETUP_LINE = re.compile(
+    r'^COURSE_REPO = os\.environ\.get\(\s*"COURSE_REPO",\s*"[^"]*",?\s*\)$', re.MULTILINE
+)
+CITATION_LINES = re.compile(r"^(?:url|repository-code): .*\n", re.MULTILINE)
+README_BADGES = re.compile(r"^\[!\[(?:Tests|Read the book)\].*\n\n", re.MULTILINE)
+RELEASE_BADGE = re.compile(r"\n\n\[!\[Open in Colab\].*\Z")
 
 
-def set_repository(url: str, root: Path = ROOT) -> list[Path]:
-    """Write the address ``url`` wherever it stands below ``root``; return the files that changed.
+def set_repository(url: str, site: str = "", root: Path = ROOT) -> list[Path]:
+    """Write the address wherever it stands below ``root``; return the files that changed.
 
-    Raises ``ValueError`` if ``url`` is neither empty nor ``https://host/owner/name``, or if a file
-    is not what it should be; then no file is changed.
+    url : ``https://host/owner/name``, or empty.
+    site : where the pages are published, ``https://host/…``; by default what GitHub Pages makes of
+        ``url``, and nothing for other hosts.
+
+    Raises ``ValueError`` in one line for another ``url`` or ``site``, and if a file is not what it
+    should be; then no file is changed.
     """
-    url = _checked_address(url)
+    url = checked_address(url)
+    site = checked_site(site) or default_site(url)
+    require(bool(url) or not site, "SITE", "empty while URL is empty", site)
+
+    new_text = _new_texts(url, site, root)
+    for path, text in new_text.items():
+        write_text(path, text)
+    return list(new_text)
+
+
+def check(url: str, root: Path = ROOT) -> None:
+    """Raise ``ValueError`` in one line unless ``url`` stands everywhere below ``root``."""
+    url = checked_address(url)
+    remedy = f"run make set-repository URL={url}, and commit what it changes"
+    committed = address_of(root)
+    if committed != url:
+        raise ValueError(
+            f"the committed address is {committed or 'empty'}, not {url or 'empty'}: {remedy}"
+        )
+    missing = list(_new_texts(url, site_of(root), root))
+    if missing:
+        raise ValueError(f"the address is not set in {missing[0].relative_to(root)}: {remedy}")
+
+
+def _new_texts(url: str, site: str, root: Path) -> dict[Path, str]:
+    """The texts of all files that change; read first, so that a bad file stops all of them."""
     config = root / "_config.yml"
     setup_cell = root / "notebooks" / "setup_cell.py"
+    readme = root / "README.md"
     citation = root / "CITATION.cff"
-
-    # First every new text, so that a file which cannot be read stops all of them.
-    setup_line = f'COURSE_REPO = os.environ.get("COURSE_REPO", "{url}")'
-    new_text = {
-        config: _with_line(config, CONFIG_LINE, f'  url: "{url}"'),
-        setup_cell: _with_line(setup_cell, SETUP_LINE, setup_line),
+    text_of = {
+        config: _configured(config, url, site),
+        setup_cell: _with_setup_line(setup_cell.read_text(encoding="utf-8"), url, setup_cell),
+        readme: _with_badges(readme, readme_badges(url, site)),
+        citation: _cited_at(citation, url, site),
     }
-    for notebook in sorted((root / "notebooks").rglob("*.ipynb")):
-        new_text[notebook] = _with_setup_cell(notebook, new_text[setup_cell].rstrip())
-    new_text[citation] = _cited_at(citation, url)
-
-    changed = [path for path, text in new_text.items() if text != path.read_text(encoding="utf-8")]
-    for path in changed:
-        write_text(path, new_text[path])
-    return changed
-
-
-def _checked_address(url: str) -> str:
-    """The address without a final slash or ``.git``."""
-    allowed = "https://host/owner/name, or empty"
-    require(isinstance(url, str), "URL", allowed, url)
-    url = url.rstrip("/").removesuffix(".git")
-    require(url == "" or ADDRESS.fullmatch(url) is not None, "URL", allowed, url)
-    return url
+    for folder in ("notebooks", "assignments/source"):
+        for path in sorted((root / folder).rglob("*.ipynb")):
+            text_of[path] = _notebook_text(path, url)
+    for path in sorted((root / "assignments" / "release").rglob("*.ipynb")):
+        badge = colab_badge(url, path.relative_to(root).as_posix())
+        text_of[path] = _notebook_text(path, url, badge)
+    return {p: new for p, new in text_of.items() if new != p.read_text(encoding="utf-8")}
 
 
-def _with_line(path: Path, pattern: re.Pattern[str], line: str) -> str:
-    """The text of a file with ``line`` in place of the one line that matches ``pattern``."""
+# ---- one file each -------------------------------------------------------------------------------
+
+
+def _configured(path: Path, url: str, site: str) -> str:
+    """The text of ``_config.yml`` with the address, and where the pages are published."""
     text = path.read_text(encoding="utf-8")
+    text = _with_line(text, CONFIG_LINE, f'  url: "{url}"', path)
+    return _with_line(text, SITE_LINE, f'  baseurl: "{site}"', path)
+
+
+def _with_setup_line(text: str, url: str, path: Path) -> str:
+    """The setup cell of the file ``path``, with the address."""
+    line = 'COURSE_REPO = os.environ.get("COURSE_REPO", "")'
+    if url:
+        # An argument a line, which `make lint` accepts whatever the length of the address.
+        line = f'COURSE_REPO = os.environ.get(\n    "COURSE_REPO",\n    "{url}",\n)'
+    return _with_line(text, SETUP_LINE, line, path)
+
+
+def _with_line(text: str, pattern: re.Pattern[str], line: str, path: Path) -> str:
+    """The text of the file ``path``, with ``line`` in place of the one that matches."""
     found = pattern.findall(text)
     if len(found) != 1:
-        raise ValueError(f"{path.name} must hold the address on one line, found {found}")
+        raise ValueError(f"{path.name} must hold the address once, found {found}")
     return pattern.sub(line, text)
 
 
-def _with_setup_cell(path: Path, source: str) -> str:
-    """The text of a notebook whose setup cell is ``source``."""
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            if "course-setup" in cell["metadata"].get("tags", []):
-                cell["source"] = source.splitlines(keepends=True)
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path.name} must be a Jupyter notebook") from None
+def _notebook_text(path: Path, url: str, badge: str | None = None) -> str:
+    """The text of a notebook whose setup cell knows the address.
+
+    ``badge`` is what its first cell ends with, where it is an assignment for students.
+    """
+    notebook = _read_notebook(path)
+    for cell in notebook["cells"]:
+        if SETUP_TAG in cell["metadata"].get("tags", []):
+            _set_source(cell, _with_setup_line(_source(cell), url, path))
+    if badge is not None:
+        first = notebook["cells"][0]
+        below = f"\n\n{badge}" if badge else ""
+        _set_source(first, RELEASE_BADGE.sub("", _source(first)) + below)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-def _cited_at(path: Path, url: str) -> str:
-    """The text of ``CITATION.cff`` with the address as its last line, or without one."""
-    text = CITATION_LINE.sub("", path.read_text(encoding="utf-8"))
+def _read_notebook(path: Path) -> dict[str, Any]:
+    """A notebook's JSON. Raises ``ValueError`` in one line for a file that is none."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            _source(cell)
+            cell["metadata"].get("tags", [])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path.name} must be a Jupyter notebook") from None
+    return notebook
+
+
+def _source(cell: dict[str, Any]) -> str:
+    """A cell's text, which a notebook may hold as one text or as a list of lines."""
+    return "".join(cell["source"])
+
+
+def _set_source(cell: dict[str, Any], text: str) -> None:
+    """Give a cell another text, as the list of lines that Jupyter writes."""
+    cell["source"] = text.splitlines(keepends=True)
+
+
+def _with_badges(path: Path, badges: str) -> str:
+    """The text of ``README.md`` with the badges below its title, or without any."""
+    text = README_BADGES.sub("", path.read_text(encoding="utf-8"))
+    title, empty_line, rest = text.partition("\n\n")
+    if badges:
+        return f"{title}{empty_line}{badges}\n\n{rest}"
+    return text
+
+
+def _cited_at(path: Path, url: str, site: str) -> str:
+    """The text of ``CITATION.cff`` with the addresses as its last lines, or without them."""
+    text = CITATION_LINES.sub("", path.read_text(encoding="utf-8"))
+    if site:
+        text += f'url: "{site}"\n'
     if url:
         text += f'repository-code: "{url}"\n'
     return text
@@ -96,9 +188,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "url", nargs="?", default="", help="https://host/owner/name; empty takes it out"
     )
+    parser.add_argument(
+        "site",
+        nargs="?",
+        default="",
+        help="where the pages are published; by default GitHub Pages' address of the repository",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail unless this is the address"
+    )
     options = parser.parse_args(arguments)
     try:
-        changed = set_repository(options.url)
+        if options.check:
+            check(options.url)
+            return
+        changed = set_repository(options.url, options.site)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     for path in changed:

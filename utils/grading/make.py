@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from utils.book.notebooks import SETUP_TAG, setup_source
+from utils.book.repository_links import address_of, colab_badge
 from utils.files import write_text, write_whole
 from utils.grading.form import Assignment, notebook, read, release, solution
+from utils.grading.form import text as text_of
 from utils.runtime import repo_root
-
-BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({})"
-COLAB = "https://colab.research.google.com/github/{}/blob/main/assignments/release/{}/{}.ipynb"
-GITHUB = "https://github.com/"
 
 
 def sources(root: Path) -> list[Path]:
@@ -35,10 +33,10 @@ def sources(root: Path) -> list[Path]:
 def release_text(assignment: Assignment, address: str) -> str:
     """The release as the text of a notebook, with a badge where Colab can open it."""
     cells = [_with_setup(cell) for cell in release(assignment)]
-    if address.startswith(GITHUB):
-        place = address.removeprefix(GITHUB)
-        link = COLAB.format(place, assignment.chapter, assignment.chapter)
-        cells[0]["source"] = [*cells[0]["source"], "\n\n", BADGE.format(link)]
+    path = f"assignments/release/{assignment.chapter}/{assignment.chapter}.ipynb"
+    badge = colab_badge(address, path)
+    if badge:
+        cells[0]["source"] = f"{text_of(cells[0])}\n\n{badge}".splitlines(keepends=True)
     return _text(cells)
 
 
@@ -75,14 +73,6 @@ def _with_setup(cell: dict[str, Any]) -> dict[str, Any]:
     if SETUP_TAG in cell["metadata"].get("tags", []):
         cell["source"] = setup_source().splitlines(keepends=True)
     return cell
-
-
-def address_of(root: Path) -> str:
-    """The repository's address; empty while it has none."""
-    import yaml
-
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    return config["repository"]["url"]
 
 
 def main(arguments: list[str] | None = None) -> None:

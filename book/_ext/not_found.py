@@ -1,0 +1,60 @@
+"""``404.html``, which GitHub Pages and other hosts show for an address that is not there.
+
+It may be shown in place of a page of any folder, so its links are whole addresses, and it takes
+nothing from the book's other files. Without an address of the published book there is none.
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>This page is not there – {title}</title>
+<style>
+body {{ max-width: 40rem; margin: 3rem auto; padding: 0 1rem; font: 1.1rem/1.5 system-ui; }}
+[data-theme="light"] {{ background: #fff; color: #222; }}
+[data-theme="light"] a {{ color: #0a5a9c; }}
+[data-theme="dark"] {{ background: #14181e; color: #ddd; }}
+[data-theme="dark"] a {{ color: #7cc4ff; }}
+</style>
+<script>
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+document.documentElement.dataset.theme = dark ? "dark" : "light";
+</script>
+</head>
+<body>
+<main><article>
+<h1>This page is not there</h1>
+<p>Perhaps it has another name by now, or the link that led here has a typing error.</p>
+<ul>
+<li><a href="{site}{root}.html">The title page, with all chapters</a></li>
+<li><a href="{site}search.html">Search the book</a></li>
+</ul>
+</article></main>
+</body>
+</html>
+"""
+
+
+def write_page(app: Sphinx, exception: Exception | None) -> None:
+    """Write ``404.html`` where the address of the published book is known."""
+    site = app.config.html_baseurl
+    if exception is not None or app.builder.format != "html" or not site:
+        return
+    title = html.escape(app.env.titles[app.config.root_doc].astext())
+    text = PAGE.format(title=title, site=site, root=app.config.root_doc)
+    (Path(app.outdir) / "404.html").write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    """Register the step."""
+    app.connect("build-finished", write_page)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
