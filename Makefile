@@ -38,7 +38,7 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: assignments grade quick seeds times colab-scale shuffled format notebooks lab serve set-repository check-repository clean install-cpu named-python
+.PHONY: assignments grade quick seeds times colab-scale shuffled format notebooks lab serve set-repository check-repository dist clean install-cpu named-python
 
 # `make book SOLUTIONS=hide` builds it without the exercises' solutions, in a folder of its own.
 book: $(VENV)/.book
@@ -142,6 +142,11 @@ set-repository: $(VENV)/.book
 # Whether URL is the address that is committed: a fork has that of another repository at first.
 check-repository: $(VENV)/.book
 	@$(BIN)/python -m utils.book.repository --check -- "$$URL"
+
+# The built book to carry away, in _build/dist: a zip that opens from disk, and a PDF of all of it.
+dist: $(VENV)/.all
+	@$(MAKE) book
+	@$(BIN)/python -m utils.book.dist $(if $(filter hide,$(SOLUTIONS)),--without-solutions)
 
 # First the file by which a build knows that the book is whole: removing may be interrupted too.
 clean:

@@ -26,7 +26,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks.books import add_options, chosen_books
-from tests.browser import FLAGS, find_browser, listen
+from tests.browser import listen
+from utils.book.browser import FLAGS, find_browser
 
 PAGES = ("index", "parameters", "double_descent", "implicit_regularization", "sampling")
 NETWORK = {

@@ -24,7 +24,8 @@ import time
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from benchmarks.books import add_options, chosen_books
-from tests.browser import FLAGS, Watch, find_browser, serve
+from tests.browser import Watch, serve
+from utils.book.browser import FLAGS, find_browser
 
 # The settings that cost most: every step of the pipeline is on.
 COSTLY = "top_k=2000&frequency_penalty=0.5&presence_penalty=0.5&draws=100"

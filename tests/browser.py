@@ -1,35 +1,14 @@
-"""Find a browser, serve a folder, and open windows whose pages may not reach any other host."""
+"""Serve a folder, and open windows whose pages may not reach any other host."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-
-
-def find_browser() -> str | None:
-    """The Chromium to drive: ``COURSE_BROWSER``, else one on the path, else Chrome on macOS.
-
-    None where there is none of these.
-    """
-    asked = os.environ.get("COURSE_BROWSER")
-    if asked:
-        return shutil.which(asked)
-    for name in NAMES:
-        found = shutil.which(name)
-        if found:
-            return found
-    return MAC if Path(MAC).exists() else None
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def chromium():
 
     Where there is none, the test is skipped, but fails under CI.
     """
-    from tests.browser import FLAGS, find_browser
+    from utils.book.browser import FLAGS, find_browser
 
     path = find_browser()
     if path is None:
