@@ -14,6 +14,11 @@ override SITE := $(value SITE)
 override SUBMISSIONS := $(value SUBMISSIONS)
 override ASSIGNMENT := $(value ASSIGNMENT)
 override SOLUTIONS := $(value SOLUTIONS)
+# The environment's LANGUAGE is that of a desktop's programs: only the command line's is ours.
+override BOOK_LANGUAGE := $(if $(filter command,$(origin LANGUAGE)),$(value LANGUAGE))
+override LANGUAGE := $(value LANGUAGE)
+override PAGE := $(value PAGE)
+export BOOK_LANGUAGE PAGE
 export PORT PYTHON URL SITE SUBMISSIONS ASSIGNMENT SOLUTIONS
 
 # VENV stands in rules and commands, where it must mean nothing but itself. First its characters:
@@ -38,11 +43,14 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: assignments grade quick seeds times colab-scale shuffled format notebooks lab serve set-repository check-repository dist clean install-cpu named-python
+.PHONY: assignments grade quick seeds times colab-scale shuffled messages translation format notebooks lab serve set-repository check-repository dist clean install-cpu named-python
 
 # `make book SOLUTIONS=hide` builds it without the exercises' solutions, in a folder of its own.
 book: $(VENV)/.book
-ifeq ($(SOLUTIONS),hide)
+ifneq ($(BOOK_LANGUAGE),)
+	@test -z "$$SOLUTIONS" || { echo "SOLUTIONS must be empty with LANGUAGE, got '$$SOLUTIONS'" >&2; exit 2; }
+	@$(BIN)/python -m utils.book.languages build "$$BOOK_LANGUAGE" --quiet
+else ifeq ($(SOLUTIONS),hide)
 	@$(BIN)/python -m utils.book.hide --quiet
 else ifeq ($(SOLUTIONS),)
 	@$(BIN)/python -m utils.book.build --quiet
@@ -123,6 +131,14 @@ colab-scale: $(VENV)/.all
 # How long each notebook takes on one core, for those whose code has changed: the pages tell it.
 times: $(VENV)/.all
 	$(BIN)/python -m utils.book.times $(NOTEBOOKS)
+
+# The sentences of all pages, in _build/gettext; what is translated in locale/ is brought up to date.
+messages: $(VENV)/.book
+	@$(BIN)/python -m utils.book.languages messages
+
+# make translation LANGUAGE=fr PAGE=book/index begins the translation of a page.
+translation: $(VENV)/.book
+	@$(BIN)/python -m utils.book.languages start "$$BOOK_LANGUAGE" "$$PAGE"
 
 format: $(VENV)/.all
 	$(BIN)/ruff format .

@@ -12,6 +12,7 @@
 (() => {
   "use strict";
   const text = (selector, root = document) => root.querySelector(selector)?.textContent;
+  const tr = (english) => globalThis.courseWords?.[english] ?? english; // in the page's language
 
   class Model {
     #state;
@@ -93,7 +94,8 @@
     for (const [key, value] of Object.entries(stands)) {
       if (value === null || !(key in used) || used[key] === value) continue;
       stands[key] = used[key] === usual[key] ? initial[key] ?? null : used[key];
-      corrections.push(`${key.replaceAll("_", " ")} ${value} (here ${used[key]})`);
+      const name = key.replaceAll("_", " ");
+      corrections.push(`${name} ${value} (${tr("here")} ${used[key]})`);
     }
     return { stands, corrections };
   }
@@ -150,9 +152,8 @@
     note.className = "cw-correction";
     function correct(corrections) {
       note.hidden = corrections.length === 0;
-      note.textContent = `The link asks for what this explorer does not have: ${
-        corrections.join(", ")
-      }.`;
+      const told = tr("The link asks for what this explorer does not have: {settings}.");
+      note.textContent = told.replace("{settings}", () => corrections.join(", "));
       if (corrections.length > 0) keepNow();
     }
 
@@ -229,7 +230,7 @@
 
   for (const node of document.querySelectorAll("[data-afm]")) {
     mount(node).catch((error) => {
-      node.append(`This explorer could not start: ${error.message}`);
+      node.append(`${tr("This explorer could not start:")} ${error.message}`);
       console.error(error);
     });
   }

@@ -1,19 +1,30 @@
 """The book's own build steps.
 
-MathJax travels with the pages, buttons need an address, and a few places of the theme's and the
-bibliography's HTML are repaired.
+MathJax travels with the pages, a few places of the theme's and the bibliography's HTML are
+repaired, and what gettext and the pages' scripts miss is translated.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
+from sphinx.locale import init as init_locale
+from sphinx.transforms import SphinxTransform
+from sphinx.util.i18n import docname_to_domain
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import language, tr, words
 
 # The one bundle the pages load, and the TeX extensions it may fetch later (\cancel, \mathclap, …).
 MATHJAX_PARTS = ("tex-svg.js", "input/tex/extensions")
@@ -52,12 +63,11 @@ def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
             shutil.copy(source / part, target / part)
 
 
-def drop_buttons_without_address(app: Sphinx, config: Config) -> None:
-    """Offer no launch buttons while the repository's address is unset: the theme would stop."""
-    options = config.html_theme_options
-    if not options.get("repository_url"):
-        options.pop("repository_url", None)
-        options.pop("launch_buttons", None)
+def name_the_search(app: Sphinx, config: Config) -> None:
+    """Translate the words in the empty field of the search, which Jupyter Book has in English."""
+    name = config.html_theme_options.get("search_bar_text")
+    if name:
+        config.html_theme_options["search_bar_text"] = tr(name)
 
 
 # What to look for in a finished page, and what ought to stand there.
@@ -65,7 +75,7 @@ REPAIRS = (
     # The arrow that unfolds a chapter in the sidebar has no text.
     (
         '<summary><span class="toctree-toggle"',
-        '<summary aria-label="Sections"><span class="toctree-toggle"',
+        f'<summary aria-label="{tr("Sections")}"><span class="toctree-toggle"',
     ),
     # The outline beside the text follows the scrolling only if the browser's script can find it:
     # the theme names a class that it no longer uses, and the script then trips over every other
@@ -85,7 +95,7 @@ REPAIRS = (
 # The link to the title page stands in no landmark: a screen reader's list of them misses it.
 _LOGO = re.compile(r'<div class="sidebar-primary-item">(\s*<a class="navbar-brand logo")')
 _LOGO_IN_A_LANDMARK = (
-    r'<div class="sidebar-primary-item" role="navigation" aria-label="Title page">\1'
+    rf'<div class="sidebar-primary-item" role="navigation" aria-label="{tr("Title page")}">\1'
 )
 
 
@@ -124,9 +134,66 @@ def repaired_page(text: str) -> str:
     return text
 
 
+# ---- another language ----------------------------------------------------------------------------
+
+SCRIPTS = Path(__file__).parents[1] / "_static"
+
+
+def card_links(document: nodes.document) -> list[nodes.inline]:
+    """The words of each card's link, which only a screen reader says."""
+    found = []
+    for link in document.findall(nodes.Element):
+        if "sd-stretched-link" in link.get("classes", ()):
+            found += link.findall(nodes.inline)
+    return found
+
+
+class WhatSphinxMisses(SphinxTransform):
+    """Translate the cards' links and the menu's captions, which come after Sphinx has looked."""
+
+    default_priority = 101  # sphinx_external_toc adds the menu at 100
+
+    def apply(self, **kwargs: Any) -> None:
+        """Look each up among the sentences of its page."""
+        folders = [Path(self.env.srcdir, folder) for folder in self.config.locale_dirs]
+        domain = docname_to_domain(self.env.docname, self.config.gettext_compact)
+        translations, _ = init_locale(folders, self.config.language, domain)
+        for menu in self.document.findall(addnodes.toctree):
+            for caption in menu.extract_original_messages():
+                menu.apply_translated_message(caption, translations.gettext(caption))
+        for words_of_link in card_links(self.document):
+            told = translations.gettext(words_of_link.astext())
+            words_of_link[:] = [nodes.Text(told)]
+
+
+def extract_card_links(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let gettext extract the cards' links, which it takes for no sentences."""
+    if app.builder.name != "gettext":
+        return
+    for text in card_links(doctree):
+        text["translatable"] = True
+        text.rawsource = text.astext()
+        text.source = doctree["source"]
+        text.line = text.parent.line or 1
+        text.uid = ""  # it passes over what has none
+
+
+def give_scripts_their_words(app: Sphinx) -> None:
+    """Tell every page of a book in another language what its scripts say, as ``courseWords``."""
+    files = [*SCRIPTS.glob("*.js"), Path(__file__).with_name("afm_host.js")]
+    scripts = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    said = {text: told for text, told in words(language()).items() if f'"{text}"' in scripts}
+    if said:
+        body = f"globalThis.courseWords = {json.dumps(said, ensure_ascii=False)};"
+        app.add_js_file(None, body=body, priority=1)
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Register the steps."""
-    app.connect("config-inited", drop_buttons_without_address)
+    app.add_transform(WhatSphinxMisses)
+    app.connect("doctree-resolved", extract_card_links)
+    app.connect("builder-inited", give_scripts_their_words)
+    app.connect("config-inited", name_the_search)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", repair_pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

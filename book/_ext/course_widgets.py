@@ -35,6 +35,7 @@ from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
@@ -42,6 +43,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.osutil import relative_uri
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import tr
 from utils.widgets.sampling_explorer.live_weights import write_scripts
 from utils.widgets.shared.bundle import bundle, sources
 from utils.widgets.shared.static import IN_A_NOTEBOOK, ON_A_PAGE, mount_html
@@ -61,8 +63,26 @@ class WidgetError(SphinxError):
 # ---- the directive
 
 
-class anywidget(nodes.General, nodes.Element):  # noqa: N801  (docutils names nodes so)
-    """Placeholder for one mounted widget."""
+class anywidget(nodes.General, nodes.Element, addnodes.translatable):  # noqa: N801  (docutils names nodes so)
+    """Placeholder for one mounted widget. gettext translates its label and its steps' texts."""
+
+    def preserve_original_messages(self) -> None:
+        """Nothing is to be kept: each text stands in one place."""
+
+    def extract_original_messages(self) -> list[str]:
+        """What a reader of the page sees or hears of the directive."""
+        return [self["label"], *(step["text"] for step in self._steps())]
+
+    def apply_translated_message(self, original_message: str, translated_message: str) -> None:
+        """Put a translation in the place of its text."""
+        if self["label"] == original_message:
+            self["label"] = translated_message
+        for step in self._steps():
+            if step["text"] == original_message:
+                step["text"] = translated_message
+
+    def _steps(self) -> list[dict[str, Any]]:
+        return self["state"].get("steps", [])
 
 
 class AnyWidget(SphinxDirective):
@@ -257,7 +277,8 @@ def add_assets(
     given: dict[str, dict[str, Path]] = {}
     for node in doctree.findall(anywidget):
         given[node["module"]] = {key: Path(node[key]) for key in ("esm", "css") if key in node}
-    context["body"] = context["body"].replace(IN_A_NOTEBOOK, ON_A_PAGE)
+    for text in (IN_A_NOTEBOOK, tr(IN_A_NOTEBOOK)):  # a stored output may be in English
+        context["body"] = context["body"].replace(text, tr(ON_A_PAGE))
     context["body"] += assets(context["body"], Path(app.srcdir), given)
 
 

@@ -11,11 +11,15 @@ import colorsys
 import html
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from course_book import pages_were_written
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import tr
 
 DARK_GROUND = "#121212"  # the theme's own
 LEAST_CONTRAST = 3.0  # of a line on its ground, as WCAG 2.2 asks of graphics
@@ -107,9 +111,8 @@ def tables(panels: list[dict[str, Any]]) -> str:
     if not parts:
         return ""
     body = "\n".join(parts)
-    return (
-        f'<details class="figure-numbers"><summary>Show the numbers</summary>\n{body}\n</details>'
-    )
+    summary = f"<summary>{tr('Show the numbers')}</summary>"
+    return f'<details class="figure-numbers">{summary}\n{body}\n</details>'
 
 
 def _table(panel: dict[str, Any], group: list[dict[str, Any]]) -> str:

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
 from utils.book.conclusions import name_of
 from utils.book.notebooks import all_notebooks
 from utils.book.times import RECORD, entries
+from utils.book.words import tr
 
 NOT_MEASURED = "not measured yet"
 NO_BREAK = "\u00a0"  # a space that keeps a number and its unit on one line
@@ -55,7 +56,7 @@ class NotebookTime(SphinxRole):
         if not notebook.is_file():
             raise _error(self, f"no such file: {self.text}")
         entry = _known(self).get(name_of(notebook))
-        return [nodes.Text(in_words(entry["seconds"]) if entry else NOT_MEASURED)], []
+        return [nodes.Text(in_words(entry["seconds"]) if entry else tr(NOT_MEASURED))], []
 
 
 class ChapterTime(SphinxRole):
@@ -67,11 +68,11 @@ class ChapterTime(SphinxRole):
         if not names:
             raise _error(self, f"no notebooks in the folder notebooks/{self.text}")
         known = _known(self)
-        count = f"{len(names)} notebook{'s' if len(names) > 1 else ''}"
+        count = tr("{n} notebooks", n=len(names)) if len(names) > 1 else tr("1 notebook")
         if any(name not in known for name in names):
-            return [nodes.Text(f"{count}, {NOT_MEASURED}")], []
-        total = sum(known[name]["seconds"] for name in names)
-        return [nodes.Text(f"{count}, {in_words(total)} in all")], []
+            return [nodes.Text(f"{count}, {tr(NOT_MEASURED)}")], []
+        total = in_words(sum(known[name]["seconds"] for name in names))
+        return [nodes.Text(tr("{count}, {total} in all", count=count, total=total))], []
 
 
 def _known(role: SphinxRole) -> dict[str, dict[str, Any]]:

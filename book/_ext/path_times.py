@@ -26,6 +26,7 @@ from utils.book.conclusions import name_of
 from utils.book.notebooks import all_notebooks
 from utils.book.prose import WORDS_PER_MINUTE, n_words
 from utils.book.times import RECORD, entries
+from utils.book.words import tr
 
 SOLUTION = re.compile(r"^:{3,}\{solution\} (\S+)|^`{3,}\{solution\} (\S+)", re.MULTILINE)
 
@@ -47,10 +48,12 @@ def read_in(words: int) -> str:
     quarters = max(1, round(words / WORDS_PER_MINUTE / 15))
     hours, rest = divmod(quarters, 4)
     written = f"{hours or ''}{('', '¼', '½', '¾')[rest]}"
-    unit = "hour" if quarters <= 4 else "hours"
-    return (
-        f"{round(words, -3):,}{NO_BREAK}words, about {written}{NO_BREAK}{unit} "
-        f"at {WORDS_PER_MINUTE} words per minute"
+    unit = tr("hour") if quarters <= 4 else tr("hours")
+    return tr(
+        "{words}\u00a0words, about {time} at {speed} words per minute",
+        words=f"{round(words, -3):,}",
+        time=f"{written}{NO_BREAK}{unit}",
+        speed=WORDS_PER_MINUTE,
     )
 
 
@@ -61,8 +64,12 @@ def computed_in(seconds: list[float]) -> str:
     '3 notebooks, 6 minutes of computing on one core'
     """
     minutes = max(1, round(sum(seconds) / 60))
-    told = f"{minutes}{NO_BREAK}minute{'s' if minutes > 1 else ''}"
-    return f"{len(seconds)}{NO_BREAK}notebooks, {told} of computing on one core"
+    unit = tr("minutes") if minutes > 1 else tr("minute")
+    return tr(
+        "{n}\u00a0notebooks, {time} of computing on one core",
+        n=len(seconds),
+        time=f"{minutes}{NO_BREAK}{unit}",
+    )
 
 
 def n_solutions(notebook: Path) -> int:
@@ -85,13 +92,14 @@ class PathTime(SphinxRole):
             self.env.note_dependency(f"records/{RECORD}.json")
             known = entries()
             if any(name_of(path) not in known for path in notebooks):
-                told = f"{len(notebooks)}{NO_BREAK}notebooks, {NOT_MEASURED}"
+                told = f"{tr('{n} notebooks', n=len(notebooks))}, {tr(NOT_MEASURED)}"
             else:
                 told = computed_in([known[name_of(path)]["seconds"] for path in notebooks])
         elif self.text == "teach":
             for notebook in notebooks:
                 self.env.note_dependency(str(notebook))
-            told = f"{sum(map(n_solutions, notebooks))}{NO_BREAK}exercises with solutions"
+            n = sum(map(n_solutions, notebooks))
+            told = tr("{n}\u00a0exercises with solutions", n=n)
         else:
             raise PathTimeError(f"{where}: must be read, learn or teach, got {self.text!r}")
         return [nodes.Text(told)], []

@@ -25,6 +25,8 @@ options has none, and gets a button instead.
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -33,9 +35,12 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxTranslator
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import tr
+
 logger = logging.getLogger(__name__)
 
-ASKS = "Predict."  # how the paragraph of a question begins, in bold
+ASKS = "Predict."  # how the paragraph of a question begins, in bold, until it is translated
 _OPENS = re.compile(r'\s*<details(?: data-answer="(\d+)")?>\s*<summary>')
 _CLOSES = re.compile(r"\s*</details>\s*$")
 
@@ -116,9 +121,9 @@ def _question(parent: nodes.Element, before: int) -> int | None:
     """Where the paragraph that asks stands among the children of ``parent``."""
     for i in range(before - 1, -1, -1):
         child = parent[i]
-        if isinstance(child, nodes.paragraph) and child.astext().startswith(ASKS):
+        if isinstance(child, nodes.paragraph) and child.astext().startswith((ASKS, tr(ASKS))):
             bold = next(child.findall(nodes.strong), None)
-            if bold is not None and bold.astext() == ASKS:
+            if bold is not None and bold.astext() in (ASKS, tr(ASKS)):
                 return i
         if isinstance(child, prediction | nodes.raw | nodes.title):
             return None

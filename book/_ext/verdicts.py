@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -29,6 +30,9 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective, SphinxRole, SphinxTranslator
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import tr
 
 VERDICTS = (
     "right",
@@ -317,19 +321,21 @@ class VerdictLedger(FromClaims):
 def form() -> str:
     """The controls, hidden until the script finds them; their choices are the closed lists."""
     choices = {
-        "article": {"": "both", "A": "the first (A)", "B": "the second (B)"},
-        "verdict": {"": "any"} | {verdict: verdict for verdict in VERDICTS},
-        "how": {"": "any way"} | {way: way for way in WAYS},
+        "article": {"": tr("both"), "A": tr("the first (A)"), "B": tr("the second (B)")},
+        "verdict": {"": tr("any")} | {verdict: tr(verdict) for verdict in VERDICTS},
+        "how": {"": tr("any way")} | {way: tr(way) for way in WAYS},
     }
-    labels = {"article": "Article", "verdict": "Verdict", "how": "Decided by"}
-    parts = ['<form class="verdict-filter" aria-label="Choose among the claims" hidden>']
+    labels = {"article": tr("Article"), "verdict": tr("Verdict"), "how": tr("Decided by")}
+    name = tr("Choose among the claims")
+    parts = [f'<form class="verdict-filter" aria-label="{name}" hidden>']
     for name, options in choices.items():
         inner = "".join(
             f'<option value="{value}">{text}</option>' for value, text in options.items()
         )
         parts.append(f'<label>{labels[name]} <select name="{name}">{inner}</select></label>')
-    parts.append('<label>Words <input type="search" name="words" autocomplete="off"></label>')
-    parts.append('<button type="reset">All claims</button>')
+    search = '<input type="search" name="words" autocomplete="off">'
+    parts.append(f"<label>{tr('Words')} {search}</label>")
+    parts.append(f'<button type="reset">{tr("All claims")}</button>')
     parts.append('<p role="status"></p></form>')
     return "\n".join(parts)
 
@@ -393,7 +399,7 @@ class Verdict(FromClaimsRole):
         """Write the verdict."""
         for claim in self.claims():
             if claim["id"] == self.text:
-                verdict = claim["verdict"].capitalize()
+                verdict = tr(claim["verdict"]).capitalize()
                 return [nodes.strong("", verdict)], []
         raise self.error(f"no claim {self.text!r}")
 

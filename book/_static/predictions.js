@@ -32,6 +32,12 @@ function keyOf(prediction) {
   return `course-prediction ${page} ${prediction.dataset.number} ${hash}`;
 }
 
+/** `english` in the page's language, its `{holes}` filled (see `give_scripts_their_words`). */
+function tr(english, values = {}) {
+  const told = globalThis.courseWords?.[english] ?? english;
+  return told.replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
+}
+
 function element(tag, className, text) {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -44,7 +50,7 @@ function makeOptions(prediction) {
   const list = [...prediction.children].find((child) => child.tagName === "OL");
   if (!list) return [];
   const group = element("fieldset");
-  const legend = element("legend", "visually-hidden", "Your guess");
+  const legend = element("legend", "visually-hidden", tr("Your guess"));
   list.replaceWith(group);
   group.append(legend, list);
   list.classList.add("options");
@@ -74,17 +80,18 @@ function open(prediction, guess) {
     input.disabled = true;
     if (number === right) {
       label.classList.add("right");
-      label.append(element("span", "mark", number === guess ? "✓ your guess" : "✓ the answer"));
+      const words = number === guess ? tr("your guess") : tr("the answer");
+      label.append(element("span", "mark", `✓ ${words}`));
     } else if (number === guess) {
       label.classList.add("wrong");
-      label.append(element("span", "mark", "✗ your guess"));
+      label.append(element("span", "mark", `✗ ${tr("your guess")}`));
     }
   }
   prediction.querySelector(".prediction-controls")?.remove();
   if (guess) {
     const said = guess === right
-      ? "Your guess is right."
-      : `Your guess was option ${guess}; option ${right} is right.`;
+      ? tr("Your guess is right.")
+      : tr("Your guess was option {guess}; option {right} is right.", { guess, right });
     prediction.querySelector(".said").textContent = said;
   }
   // Charts that were drawn while hidden measure their size again.
@@ -104,7 +111,7 @@ function enhance(prediction) {
   };
 
   if (inputs.length) {
-    const check = element("button", "", "Check my guess");
+    const check = element("button", "", tr("Check my guess"));
     check.type = "button";
     check.disabled = true;
     check.addEventListener("click", () => {
@@ -127,8 +134,8 @@ function enhance(prediction) {
     controls.append(check);
   }
   const label = inputs.length
-    ? "Show the answer without a guess"
-    : "I have my guess: show what happened";
+    ? tr("Show the answer without a guess")
+    : tr("I have my guess: show what happened");
   const skip = element("button", inputs.length ? "plain" : "", label);
   skip.type = "button";
   skip.addEventListener("click", () => guessed(0));
@@ -168,13 +175,15 @@ function followHash() {
 function addBar(predictions) {
   const bar = element("div", "predictions-bar");
   const n = predictions.length;
-  const questions = n === 1 ? "one question" : `${n} questions`;
-  const text = element("span", "", `This page asks ${questions} before it shows what happened.`);
+  const questions = n === 1
+    ? tr("This page asks one question before it shows what happened.")
+    : tr("This page asks {n} questions before it shows what happened.", { n });
+  const text = element("span", "", questions);
   const button = element("button");
   button.type = "button";
   const showing = () => memory.get(SHOW_ALL) === "1";
   const name = () => {
-    button.textContent = showing() ? "Ask me first again" : "Show everything";
+    button.textContent = showing() ? tr("Ask me first again") : tr("Show everything");
   };
   name();
   button.addEventListener("click", () => {

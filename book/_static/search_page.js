@@ -6,6 +6,12 @@ const MOST_EDITS = 2; // letters by which a word may differ from a term that is 
 // A page opened from disk may not read its neighbours: no excerpts, and no error for each of them.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
+/** `english` in the page's language, its `{holes}` filled (see `give_scripts_their_words`). */
+function tr(english, values = {}) {
+  const told = globalThis.courseWords?.[english] ?? english;
+  return told.replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
+}
+
 /** The text of a page that an excerpt is cut from: its article, without what hides an answer. */
 Search.htmlToText = (htmlString, anchor) => {
   const page = new DOMParser().parseFromString(htmlString, "text/html");
@@ -69,6 +75,6 @@ Search.query = (query) => {
   const link = document.createElement("a");
   link.href = `?q=${encodeURIComponent(instead)}`;
   link.textContent = instead;
-  line.append("Did you mean ", link, "?");
+  line.append(`${tr("Did you mean")} `, link, "?");
   document.getElementById("search-results").prepend(line);
 };

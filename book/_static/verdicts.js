@@ -2,6 +2,12 @@
 
 const FIELDS = ["article", "verdict", "how"];
 
+/** `english` in the page's language, its `{holes}` filled (see `give_scripts_their_words`). */
+function tr(english, values = {}) {
+  const told = globalThis.courseWords?.[english] ?? english;
+  return told.replace(/\{(\w+)\}/g, (hole, name) => values[name] ?? hole);
+}
+
 /** A text as it is compared: in small letters, with plain quotes and single spaces. */
 function plain(text) {
   return text.toLowerCase().replace(/[‘’]/g, "'").replace(/[“”]/g, '"').replace(/\s+/g, " ").trim();
@@ -24,7 +30,7 @@ function enhance(ledger) {
       row.hidden = !(fits && words.every((word) => texts[i].includes(word)));
       if (!row.hidden) shown += 1;
     }
-    status.textContent = `${shown} of ${rows.length} claims`;
+    status.textContent = tr("{shown} of {all} claims", { shown, all: rows.length });
   };
 
   /** A link to a claim that is not shown shows all of them. */

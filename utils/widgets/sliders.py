@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from utils.book.words import tr
 from utils.sampling.settings import SLIDERS
 from utils.validate import choice, integer, require
 from utils.widgets.shared.static import outputs_are_stored
@@ -90,7 +91,8 @@ def coloured(tokenizer: Any, ids: Sequence[int], logprobs: Sequence[float]) -> s
         opacity = min(surprise, DARKEST_NATS) / DARKEST_NATS * DARKEST
         text = html.escape(tokenizer.decode([token])).replace("\n", "↵<br>")
         ground = f"background:rgba(213,94,0,{opacity:.2f})"
-        parts.append(f'<span title="{surprise:.1f} nats" style="{ground}">{text}</span>')
+        title = tr("{x} nats", x=f"{surprise:.1f}")
+        parts.append(f'<span title="{title}" style="{ground}">{text}</span>')
     return f'<p style="max-width:42em;white-space:pre-wrap">{"".join(parts)}</p>'
 
 
@@ -121,7 +123,7 @@ class Panel(ipywidgets.VBox):
         self.defaults = self.values()
         self.output = ipywidgets.HTML()
         self.quiet = False  # while several controls are set at once
-        reset = ipywidgets.Button(description="reset")
+        reset = ipywidgets.Button(description=tr("reset"))
         reset.on_click(lambda button: self.reset())
         super().__init__([*self.controls.values(), reset, self.output])
         self.refresh()
@@ -137,7 +139,7 @@ class Panel(ipywidgets.VBox):
         try:
             self.output.value = self.draw(**self.values())
         except ValueError as error:
-            self.output.value = f"<p><b>Refused:</b> {html.escape(str(error))}</p>"
+            self.output.value = f"<p><b>{tr('Refused:')}</b> {html.escape(str(error))}</p>"
 
     def reset(self) -> None:
         """Put every control back, and draw once."""
@@ -152,9 +154,11 @@ class Panel(ipywidgets.VBox):
         settings = []
         for name, value in self.values().items():
             settings.append(f"{html.escape(name)} = {html.escape(str(value))}")
-        stand = f"Here they stand at {', '.join(settings)}."
-        note = f"<p><em>The sliders move in a running notebook. {stand}</em></p>"
-        return f"<div>{note}{self.output.value}</div>"
+        note = tr(
+            "The sliders move in a running notebook. Here they stand at {settings}.",
+            settings=", ".join(settings),
+        )
+        return f"<div><p><em>{note}</em></p>{self.output.value}</div>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         live = super()._repr_mimebundle_(**kwargs)

@@ -17,7 +17,7 @@ export function nextRows(now, before) {
 }
 
 function wordRow() {
-  const name = h("th", { scope: "row" });
+  const name = h("th", { scope: "row", lang: "en" });
   const bar = h("i", { class: "cw-now" });
   const ghost = h("i", { class: "cw-ghost" });
   const now = h("td", { class: "cw-number" });

@@ -24,7 +24,7 @@ function barCell(kind) {
 /** One token: its radio button, its cells, and the button that removes it or puts it back. */
 function tokenRow(uid, place, { onChoose, onRemove }) {
   const radio = h("input", { type: "radio", name: `${uid}-place`, value: place });
-  const text = h("span", { class: "cw-token" });
+  const text = h("span", { class: "cw-token", lang: "en" });
   const number = h("span", { class: "cw-place" }, String(place));
   const label = h("label", {}, radio, number, text);
   const cells = Array.from({ length: HEADS }, () => barCell("cw-look"));

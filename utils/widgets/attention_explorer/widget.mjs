@@ -91,6 +91,7 @@ function render({ model, el }) {
     ]);
     if (offered !== String(names)) {
       texts.list.replaceChildren(...options(Object.fromEntries(names)));
+      texts.list.lang = s.model === "copy" ? "" : "en"; // the course model's prompts
       offered = String(names);
     }
     texts.list.value = s.text;

@@ -1,49 +1,54 @@
 // Shares, words and sentences as the attention explorer says them.
+import { tr } from "../shared/language.mjs";
 import { chanceOf, effects, largestLook, looksOf } from "./readings.mjs";
 
 const HARDLY = 0.05; // a smaller share is hardly a look
-const EARLIER = " An earlier layer may have carried it to a word that this layer looks at.";
 
 export const ATTENTION_WORDS = {
-  model: "Model",
-  models: { copy: "copying, 2 layers", course: "course, 6 layers" },
-  text: "Text",
+  model: tr("Model"),
+  models: { copy: tr("copying, 2 layers"), course: tr("course, 6 layers") },
+  text: tr("Text"),
   cases: {
-    twice: "words said twice",
-    shuffled: "the first time in another order",
-    others: "other words the first time",
+    twice: tr("words said twice"),
+    shuffled: tr("the first time in another order"),
+    others: tr("other words the first time"),
   },
-  draw: "Words",
-  drawOf: (number, count) => `draw ${number} of ${count}`,
-  layer: "Layer",
-  layerOf: (layer, layers) => `${layer} of ${layers}`,
-  compare: "Show what removing each word does to the first bar, in percentage points",
-  reset: "Reset all",
-  table: "Where the chosen word looks: for each word, the share that each head gives it",
-  token: "Who looks?",
-  head: (number) => `Head ${number}`,
-  effect: "If removed",
-  word: (word, place, removed) => `${place} ${word}${removed ? ", removed" : ""}`,
-  remove: (word, place) => `Remove ${word}, place ${place}`,
-  putBack: (word, place) => `Put ${word} back, place ${place}`,
-  next: "Next word",
-  now: "Now",
-  before: "Before",
-  twice: "Said twice",
-  chances: "The likeliest next words",
-  hint: "Choose a word to see where it looks; × removes it (with the keyboard: arrows and Delete).",
+  draw: tr("Words"),
+  drawOf: (number, count) => tr("draw {number} of {count}", { number, count }),
+  layer: tr("Layer"),
+  layerOf: (layer, layers) => tr("{layer} of {layers}", { layer, layers }),
+  compare: tr("Show what removing each word does to the first bar, in percentage points"),
+  reset: tr("Reset all"),
+  table: tr("Where the chosen word looks: for each word, the share that each head gives it"),
+  token: tr("Who looks?"),
+  head: (number) => tr("Head {number}", { number }),
+  effect: tr("If removed"),
+  word: (word, place, removed) =>
+    removed
+      ? tr("{place} {word}, removed", { place, word })
+      : tr("{place} {word}", { place, word }),
+  remove: (word, place) => tr("Remove {word}, place {place}", { word, place }),
+  putBack: (word, place) => tr("Put {word} back, place {place}", { word, place }),
+  next: tr("Next word"),
+  now: tr("Now"),
+  before: tr("Before"),
+  twice: tr("Said twice"),
+  chances: tr("The likeliest next words"),
+  hint: tr(
+    "Choose a word to see where it looks; × removes it (with the keyboard: arrows and Delete).",
+  ),
 };
 
 /** What is said about the reader's own text. */
 export const OWN_WORDS = {
-  title: "Your own text, read by the course’s model",
+  title: tr("Your own text, read by the course’s model"),
   first: "The king took the crown, and the queen took the",
-  label: "Your text",
-  submit: "Read",
-  reading: "Reading…",
-  read: (count) => `Read: ${count} tokens, as they stand and without each of them.`,
+  label: tr("Your text"),
+  submit: tr("Read"),
+  reading: tr("Reading…"),
+  read: (count) => tr("Read: {count} tokens, as they stand and without each of them.", { count }),
   refused: (count, [fewest, most]) =>
-    `The text has ${count} tokens; it must have ${fewest} to ${most}.`,
+    tr("The text has {count} tokens; it must have {fewest} to {most}.", { count, fewest, most }),
 };
 
 /** A share or a probability in whole per cent, which says 0 and 100 of what comes close to them. */
@@ -64,16 +69,20 @@ export function points(change) {
 }
 
 /** A token with its place in the text, which tells the same word twice said apart. */
-const named = (tokens, place) => `“${tokens[place - 1].trim()}” (${place})`;
+const named = (tokens, place) =>
+  tr("“{word}” ({place})", { word: tokens[place - 1].trim(), place });
+
+/** A token in quotation marks. */
+const quoted = (text) => tr("“{word}”", { word: text.trim() });
 
 /** What the places have to do with each other, as words after a comma; "" for nothing special. */
 function relation(tokens, present, looking, place) {
-  if (place === looking) return ", itself";
+  if (place === looking) return tr(", itself");
   const rows = present.map((index) => tokens[index]);
   const from = present.indexOf(looking - 1);
   const to = present.indexOf(place - 1);
-  if (to === from - 1) return ", the word just before it";
-  if (to > 0 && rows[to - 1] === rows[from]) return ", the word after its first occurrence";
+  if (to === from - 1) return tr(", the word just before it");
+  if (to > 0 && rows[to - 1] === rows[from]) return tr(", the word after its first occurrence");
   return "";
 }
 
@@ -81,20 +90,36 @@ function relation(tokens, present, looking, place) {
 function lookSentence({ tokens, present, layers }, looks, s) {
   const { head, place, share } = largestLook(looks);
   const what = `${named(tokens, place)}${relation(tokens, present, s.place, place)}`;
-  return `Layer ${s.layer} of ${layers}, from ${named(tokens, s.place)}: head ${head} gives ` +
-    `${wholePercent(share)}\u00a0% to ${what}.`;
+  return tr("Layer {layer} of {layers}, from {from}: head {head} gives {share}\u00a0% to {what}.", {
+    layer: s.layer,
+    layers,
+    from: named(tokens, s.place),
+    head,
+    share: wholePercent(share),
+    what,
+  });
 }
 
 /** What comes next, and what a removal has changed. */
 function nextSentence(reading, before, s) {
   const lead = reading.next[0];
-  const leads = `“${lead.text.trim()}” leads with ${chance(lead.p)}`;
-  if (s.removed === 0) return `Next, ${leads}.`;
+  const leading = { word: quoted(lead.text), chance: chance(lead.p) };
+  if (s.removed === 0) return tr("Next, {word} leads with {chance}.", leading);
   const first = before.next[0];
-  const fate = `“${first.text.trim()}” goes from ${chance(first.p)} to ` +
-    `${chance(chanceOf(reading, first.text))}`;
-  const rest = lead.text === first.text ? "" : `, and ${leads}`;
-  return `Without ${named(reading.tokens, s.removed)}, ${fate}${rest}.`;
+  const fate = {
+    ...leading,
+    removed: named(reading.tokens, s.removed),
+    first: quoted(first.text),
+    from: chance(first.p),
+    to: chance(chanceOf(reading, first.text)),
+  };
+  if (lead.text === first.text) {
+    return tr("Without {removed}, {first} goes from {from} to {to}.", fate);
+  }
+  return tr(
+    "Without {removed}, {first} goes from {from} to {to}, and {word} leads with {chance}.",
+    fate,
+  );
 }
 
 /**
@@ -107,25 +132,40 @@ function compareSentence(read, s) {
   const changes = effects(read, s);
   const looks = looksOf(whole, s.layer, tokens.length);
   const most = largestLook(looks);
-  const lead = `“${whole.next[0].text.trim()}”`;
-  const said = `With every word in place, head ${most.head} gives ` +
-    `${wholePercent(most.share)}\u00a0% of the last word’s attention to ` +
-    `${named(tokens, most.place)}; removing that word moves ${lead} by ` +
-    `${points(changes[most.place - 1])} percentage points.`;
+  const lead = quoted(whole.next[0].text);
+  const said = [tr(
+    "With every word in place, head {head} gives {share}\u00a0% of the last word’s attention to " +
+      "{word}; removing that word moves {lead} by {points} percentage points.",
+    {
+      head: most.head,
+      share: wholePercent(most.share),
+      word: named(tokens, most.place),
+      lead,
+      points: points(changes[most.place - 1]),
+    },
+  )];
 
   // The last word itself is left out: without it another question is asked.
   const largestShare = (place) => Math.max(...looks.map((head) => head[place - 1]));
   const places = tokens.map((_, i) => i + 1).slice(0, -1);
   const ignored = places.filter((place) => largestShare(place) < HARDLY);
-  if (ignored.length === 0) return said;
+  if (ignored.length === 0) return said[0];
   const size = (place) => Math.abs(changes[place - 1]);
   const place = ignored.reduce((a, b) => size(b) > size(a) ? b : a);
-  return `${said} ${named(tokens, place)} gets less than ${
-    wholePercent(HARDLY)
-  }\u00a0% from each ` +
-    `head of this layer; removing it moves ${lead} by ${points(changes[place - 1])}.${
-      s.layer > 1 ? EARLIER : ""
-    }`;
+  said.push(tr(
+    "{word} gets less than {share}\u00a0% from each head of this layer; removing it moves {lead} by " +
+      "{points}.",
+    {
+      word: named(tokens, place),
+      share: wholePercent(HARDLY),
+      lead,
+      points: points(changes[place - 1]),
+    },
+  ));
+  if (s.layer > 1) {
+    said.push(tr("An earlier layer may have carried it to a word that this layer looks at."));
+  }
+  return said.join(" ");
 }
 
 /** What the explorer shows, as sentences. `before`: the reading with every word in its place. */
@@ -137,13 +177,24 @@ export function attentionSentences(read, s) {
   return said;
 }
 
-const PASSAGES = { copy: "list of different words", course: "passage of a held-out book" };
+const PASSAGES = {
+  copy: tr("list of different words"),
+  course: tr("passage of a held-out book"),
+};
 
 /** How much likelier a passage's tokens become for this model when it is said again. */
 export function gainSentence({ nats, se, passages }, model) {
   const times = Math.exp(nats);
   const digits = times < 10 ? 2 : 0;
-  return `When a ${PASSAGES[model]} is said a second time, this model finds its tokens ` +
-    `${times.toFixed(digits)} (± ${(times * se).toFixed(digits)}) times as likely as the first ` +
-    `time: the geometric mean over ${passages} of them, with its standard error.`;
+  return tr(
+    "When a {passage} is said a second time, this model finds its tokens {times} (± {error}) times " +
+      "as likely as the first time: the geometric mean over {count} of them, with its standard " +
+      "error.",
+    {
+      passage: PASSAGES[model],
+      times: times.toFixed(digits),
+      error: (times * se).toFixed(digits),
+      count: passages,
+    },
+  );
 }

@@ -8,7 +8,7 @@ const DARK = 34; // per cent of the colour; more would be hard to read on
 
 /** The ribbon and its `draw(text, count)`. `onChoose(token)`: the reader has tapped one, from 1. */
 export function tokenRibbon({ onChoose }) {
-  const node = h("p", { class: "cw-ribbon" });
+  const node = h("p", { class: "cw-ribbon", lang: "en" });
   let drawn = null; // the text whose tokens stand there
   let pieces = [];
 

@@ -19,6 +19,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { ownBitsPanel } from "./own_bits.mjs";
 import { meanOf, NO_SCALES, pointOf } from "./points.mjs";
 import { bytesRead, raceTable, tokenRibbon, totalsOf } from "./ribbon.mjs";
@@ -92,7 +93,7 @@ function render({ model, el }) {
   const texts = settingSelect("text", {}, (text) => change({ text, token: null }));
   let offered = ""; // the names of the texts in the list
   updates.unshift(() => {
-    const names = Object.fromEntries(get("texts").map(({ key, name }) => [key, name]));
+    const names = Object.fromEntries(get("texts").map(({ key, name }) => [key, tr(name)]));
     if (offered === JSON.stringify(names)) return;
     texts.list.replaceChildren(...options(names));
     offered = JSON.stringify(names);
@@ -135,7 +136,7 @@ function render({ model, el }) {
   });
   const ribbon = tokenRibbon({ onChoose: (token) => change({ token }) });
   const race = raceTable();
-  const sample = h("blockquote", { class: "cw-sample" });
+  const sample = h("blockquote", { class: "cw-sample", lang: "en" });
   const sampleTitle = h("p", { class: "cw-caption" }, COMPRESSION_WORDS.sample);
   const words = h("p", { class: "cw-verdict" });
   const note = h("p", { class: "cw-note" });
@@ -146,7 +147,7 @@ function render({ model, el }) {
   const keys = h(
     "p",
     { class: "cw-keys" },
-    ...BITS.map((bits) => key(`bits cw-bits-${bits}`, `${bits} bits`)),
+    ...BITS.map((bits) => key(`bits cw-bits-${bits}`, tr("{bits} bits", { bits }))),
     ...Object.entries(shapes).map(([name, text]) => key(name, text)),
     key("unbeaten", unbeaten),
   );

@@ -1,80 +1,93 @@
 // Sizes, qualities and sentences as the compression explorer says them.
 import { PROMPT } from "course:widgets/compression_explorer/settings";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { differenceOf, pointOf, qualityOf, winnerOver } from "./points.mjs";
 
 export const COMPRESSION_WORDS = {
-  view: "Show",
-  views: { map: "the map of sizes", text: "a text in bits" },
-  bits: "Bits",
-  bitsOf: (bits) => bits === 16 ? "16 (float16)" : `${bits} per weight`,
-  sparsity: "Zeros",
-  sparsityOf: (share) => `${Math.round(100 * share)}\u00a0% of the weights`,
-  granularity: "Scales",
+  view: tr("Show"),
+  views: { map: tr("the map of sizes"), text: tr("a text in bits") },
+  bits: tr("Bits"),
+  bitsOf: (bits) => bits === 16 ? "16 (float16)" : tr("{bits} per weight", { bits }),
+  sparsity: tr("Zeros"),
+  sparsityOf: (share) => tr("{share}\u00a0% of the weights", { share: Math.round(100 * share) }),
+  granularity: tr("Scales"),
   granularities: {
-    tensor: "one per matrix",
-    channel: "one per row",
-    group: "one per 64 weights",
+    tensor: tr("one per matrix"),
+    channel: tr("one per row"),
+    group: tr("one per 64 weights"),
   },
-  text: "Text",
-  token: "Read up to",
-  tokenOf: (token, count) => `token ${token} of ${count}`,
-  reset: "Reset all",
-  sample: "How this model goes on",
+  text: tr("Text"),
+  token: tr("Read up to"),
+  tokenOf: (token, count) => tr("token {token} of {count}", { token, count }),
+  reset: tr("Reset all"),
+  sample: tr("How this model goes on"),
 };
 
 export const MAP_WORDS = {
   prompt: PROMPT,
-  up: "bits per byte",
-  across: "size in MB",
-  tables: { unigram: "a table of how common each token is", books: "a four-gram of its books" },
-  picture: (count) =>
-    `${count} ways of storing the course model, by their size in bytes and their bits per byte ` +
-    "on held-out books. The sliders choose one of them.",
-  keys: {
-    unbeaten: "nothing is smaller and better",
-    tensor: "one scale per matrix",
-    channel: "per row",
-    group: "per 64 weights",
+  up: tr("bits per byte"),
+  across: tr("size in MB"),
+  tables: {
+    unigram: tr("a table of how common each token is"),
+    books: tr("a four-gram of its books"),
   },
-  note:
+  picture: (count) =>
+    tr(
+      "{count} ways of storing the course model, by their size in bytes and their bits per byte " +
+        "on held-out books. The sliders choose one of them.",
+      { count },
+    ),
+  keys: {
+    unbeaten: tr("nothing is smaller and better"),
+    tensor: tr("one scale per matrix"),
+    channel: tr("per row"),
+    group: tr("per 64 weights"),
+  },
+  note: tr(
     "Tap a mark or move the sliders. The embedding has 8 bits, in float16 models 16. Zeros are " +
-    "the smallest weights of each matrix, and nothing was trained afterwards. Each matrix is " +
-    "stored in the smaller of two ways: all codes, or a bit per weight and the codes that are " +
-    "not zero.",
+      "the smallest weights of each matrix, and nothing was trained afterwards. Each matrix is " +
+      "stored in the smaller of two ways: all codes, or a bit per weight and the codes that are " +
+      "not zero.",
+  ),
 };
 
 export const RACERS = {
-  model: "the course model",
-  books: "a four-gram of its books",
-  learning: "a four-gram that learns here",
-  unigram: "how common each token is",
-  deflate: "deflate, the whole text",
+  model: tr("the course model"),
+  books: tr("a four-gram of its books"),
+  learning: tr("a four-gram that learns here"),
+  unigram: tr("how common each token is"),
+  deflate: tr("deflate, the whole text"),
 };
 
 export const RIBBON_WORDS = {
-  race: "Bytes that each needs for what has been read",
-  columns: ["Who", "Bytes", "Bits per byte"],
-  note: "The darker a token, the more bits it costs the model. What the model and the tables " +
-    "weigh themselves is not counted (6 MB for the model); deflate and the four-gram that learns " +
-    "here bring nothing, or next to nothing, along.",
-  noDeflate: "This browser has no deflate, so that row is missing.",
+  race: tr("Bytes that each needs for what has been read"),
+  columns: [tr("Who"), tr("Bytes"), tr("Bits per byte")],
+  note: tr(
+    "The darker a token, the more bits it costs the model. What the model and the tables weigh " +
+      "themselves is not counted (6 MB for the model); deflate and the four-gram that learns " +
+      "here bring nothing, or next to nothing, along.",
+  ),
+  noDeflate: tr("This browser has no deflate, so that row is missing."),
 };
 
 /** What is said about the reader's own text. */
 export const OWN_BITS = {
-  title: "Your own text, read by the course’s model",
-  name: "your own text",
-  label: "Your text",
-  submit: "Read",
+  title: tr("Your own text, read by the course’s model"),
+  name: tr("your own text"),
+  label: tr("Your text"),
+  submit: tr("Read"),
   first:
     "The quick brown fox jumps over the lazy dog. The quick brown fox jumps over the lazy dog.",
-  empty: "There is nothing to read yet.",
-  reading: (done, count) => `Read ${done} of ${count} tokens…`,
+  empty: tr("There is nothing to read yet."),
+  reading: (done, count) => tr("Read {done} of {count} tokens…", { done, count }),
   read: (count, all) =>
     count === all
-      ? `Read: ${count} tokens.`
-      : `Read: the first ${count} of ${all} tokens, as many as the model can look back on.`,
+      ? tr("Read: {count} tokens.", { count })
+      : tr("Read: the first {count} of {all} tokens, as many as the model can look back on.", {
+        count,
+        all,
+      }),
 };
 
 /** Bytes as megabytes, without a unit. */
@@ -83,14 +96,21 @@ export const megabytesOf = (bytes) => String(Number((bytes / 1e6).toPrecision(3)
 const rate = (value) => value.toFixed(2);
 
 /** A token in quotation marks, its line breaks made visible. */
-export const quoted = (token) => `“${token.replaceAll("\n", "↵").trim() || "␣"}”`;
+export const quoted = (token) =>
+  tr("“{word}”", { word: token.replaceAll("\n", "↵").trim() || "␣" });
+
+const SCALES = {
+  tensor: tr("a scale per matrix"),
+  channel: tr("a scale per row"),
+  group: tr("a scale per 64 weights"),
+};
 
 /** How a model of the map is stored, in a few words. */
 export function formOf({ bits, sparsity, granularity }) {
-  const scales = COMPRESSION_WORDS.granularities[granularity];
-  const zeros = sparsity > 0 ? `${Math.round(100 * sparsity)}\u00a0% zeros` : "no zeros";
+  const share = Math.round(100 * sparsity);
+  const zeros = sparsity > 0 ? tr("{share}\u00a0% zeros", { share }) : tr("no zeros");
   if (bits === 16) return `float16, ${zeros}`;
-  return `${bits} bits, ${zeros}, ${scales.replace("one", "a scale")}`;
+  return tr("{bits} bits, {zeros}, {scales}", { bits, zeros, scales: SCALES[granularity] });
 }
 
 /** What the map shows, as sentences. */
@@ -101,33 +121,42 @@ export function mapSentences(points, s, tables) {
   const size = `${megabytesOf(point.n_bytes)} MB`;
   const said = [];
   if (point === original) {
-    said.push(
-      `The course model in float16: ${size}, and ${rate(qualityOf(point))} bits per byte on ` +
-        "eight held-out books.",
-    );
+    said.push(tr(
+      "The course model in float16: {size}, and {rate} bits per byte on eight held-out books.",
+      { size, rate: rate(qualityOf(point)) },
+    ));
   } else {
     const { mean, se } = differenceOf(point.bits_per_byte, original.bits_per_byte);
     const sign = mean < 0 ? "−" : "+";
-    said.push(
-      `${formOf(point)}: ${size}, ${share}\u00a0% of float16’s, and ${rate(qualityOf(point))} ` +
-        `bits per byte (${sign}${Math.abs(mean).toFixed(3)} ± ${se.toFixed(3)}, the standard ` +
-        "error over eight held-out books).",
-    );
+    said.push(tr(
+      "{form}: {size}, {share}\u00a0% of float16’s, and {rate} bits per byte ({difference} ± {error}, " +
+        "the standard error over eight held-out books).",
+      {
+        form: formOf(point),
+        size,
+        share,
+        rate: rate(qualityOf(point)),
+        difference: `${sign}${Math.abs(mean).toFixed(3)}`,
+        error: se.toFixed(3),
+      },
+    ));
   }
   const winner = winnerOver(points, point);
-  if (winner === null) said.push("Nothing on this map is both smaller and better.");
+  if (winner === null) said.push(tr("Nothing on this map is both smaller and better."));
   else {
-    said.push(
-      `Smaller or equal, and no worse on these books: ${formOf(winner)}, ${
-        megabytesOf(winner.n_bytes)
-      } MB with ` +
-        `${rate(qualityOf(winner))} bits per byte.`,
-    );
+    said.push(tr(
+      "Smaller or equal, and no worse on these books: {form}, {size} MB with {rate} bits per byte.",
+      {
+        form: formOf(winner),
+        size: megabytesOf(winner.n_bytes),
+        rate: rate(qualityOf(winner)),
+      },
+    ));
   }
   if (qualityOf(point) > tables.unigram) {
-    said.push("A table of how common each token is would do better than this model.");
+    said.push(tr("A table of how common each token is would do better than this model."));
   } else if (qualityOf(point) > tables.books) {
-    said.push("A four-gram of the model’s own books would do better.");
+    said.push(tr("A four-gram of the model’s own books would do better."));
   }
   return said;
 }
@@ -136,32 +165,40 @@ export function mapSentences(points, s, tables) {
 export function textSentences(text, count, totals, read) {
   const bits = text.model[count - 1];
   const chance = 100 * 2 ** -bits;
-  const shown = chance < 0.01 ? "less than 0.01" : Number(chance.toPrecision(2));
-  const said = [
-    `${quoted(text.tokens[count - 1])} costs the model ${bits.toFixed(1)} bits: it gave this ` +
-    `token a probability of ${shown}\u00a0%.`,
-  ];
+  const shown = chance < 0.01 ? tr("less than 0.01") : Number(chance.toPrecision(2));
+  const said = [tr(
+    "{token} costs the model {bits} bits: it gave this token a probability of {chance}\u00a0%.",
+    { token: quoted(text.tokens[count - 1]), bits: bits.toFixed(1), chance: shown },
+  )];
   const ends = count === text.tokens.length;
-  const what = ends ? "The whole text" : `So far the text`;
+  const sizes = {
+    read: whole(read),
+    bytes: totals.model.toFixed(0),
+    rate: rate((8 * totals.model) / read),
+  };
   said.push(
-    `${what} of ${whole(read)} bytes costs it ${totals.model.toFixed(0)} bytes, ` +
-      `${rate((8 * totals.model) / read)} bits per byte.`,
+    ends
+      ? tr("The whole text of {read} bytes costs it {bytes} bytes, {rate} bits per byte.", sizes)
+      : tr("So far the text of {read} bytes costs it {bytes} bytes, {rate} bits per byte.", sizes),
   );
-  if (ends) said.push(`${leaderOf(totals)}.`);
+  if (ends) said.push(leaderSentence(totals));
   return said;
 }
 
 /** Who needs the fewest bytes, and what the model and deflate need. */
-function leaderOf(totals) {
+function leaderSentence(totals) {
   const names = Object.keys(totals);
   const first = names.reduce((a, b) => (totals[b] < totals[a] ? b : a));
-  const named = (name) =>
-    `${RACERS[name].replace(", the whole text", "")} (${totals[name].toFixed(0)})`;
+  const named = (name) => {
+    const who = name === "deflate" ? "deflate" : RACERS[name];
+    return `${who} (${totals[name].toFixed(0)})`;
+  };
   const others = ["model", "deflate"].filter((name) =>
     name !== first && totals[name] !== undefined
   );
-  const rest = others.map(named).join(" and ");
-  return `The fewest bytes go to ${named(first)}${rest && `, ahead of ${rest}`}`;
+  const rest = others.map(named).join(tr(" and "));
+  if (rest === "") return tr("The fewest bytes go to {first}.", { first: named(first) });
+  return tr("The fewest bytes go to {first}, ahead of {rest}.", { first: named(first), rest });
 }
 
 /** A text for the page: what no font can show becomes a dot. */

@@ -2,6 +2,7 @@
 // models and our own runs as dots at their budgets.
 import { MODELS, RANGES } from "course:widgets/compute_explorer/settings";
 import { svg } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { clamp } from "../shared/numbers.mjs";
 import { bottomOf, flopsOf, testedSizes } from "./laws.mjs";
 import { decades, diamondAt, gridLine, logScale, pathThrough } from "./scales.mjs";
@@ -10,9 +11,10 @@ import { brief } from "./words.mjs";
 const FRAME = { width: 400, height: 250, left: 46, right: 392, top: 10, bottom: 218 };
 const SIZES = [1e3, 1e13];
 const PER_DECADE = 8; // points of the line
-const MAP_LABEL =
+const MAP_LABEL = tr(
   "Budgets from 1e11 to 1e26 FLOP and sizes: a line for the best size by the law, published models " +
-  "as diamonds and our own runs as dots at their budgets.";
+    "as diamonds and our own runs as dots at their budgets.",
+);
 
 const right = logScale(RANGES.budget, [FRAME.left, FRAME.right]);
 const up = logScale(SIZES, [FRAME.bottom, FRAME.top]);

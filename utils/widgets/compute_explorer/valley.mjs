@@ -1,6 +1,7 @@
 // The main chart of the compute explorer: the loss over the size of the model at one budget, and a
 // ball that the reader moves along it by dragging, tapping and arrow keys.
 import { svg } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { clamp } from "../shared/numbers.mjs";
 import { bottomOf, lossAt, sizeFor, tokensFor } from "./laws.mjs";
 import { modelsNear } from "./settings.mjs";
@@ -77,7 +78,7 @@ export function valley({ onMove, onStep }) {
   const bottom = svg("g", { class: "cw-bottom", "aria-hidden": "true" });
   const handle = svg(
     "g",
-    { class: "cw-handle", role: "slider", tabindex: 0, "aria-label": "The ball: parameters" },
+    { class: "cw-handle", role: "slider", tabindex: 0, "aria-label": tr("The ball: parameters") },
     svg("circle", { class: "cw-hit", r: 24 }),
     svg("circle", { r: BALL }),
   );
@@ -87,7 +88,7 @@ export function valley({ onMove, onStep }) {
       viewBox: `0 0 ${BOX.width} ${BOX.height}`,
       class: "cw-chart cw-valley",
       role: "group",
-      "aria-label": "Loss by size of the model",
+      "aria-label": tr("Loss by size of the model"),
     },
     axes,
     free,
@@ -162,7 +163,7 @@ export function valley({ onMove, onStep }) {
     axes.append(
       svg("text", { class: "cw-name", x: 4, y: BOX.bottom + 18 }, "N"),
       svg("text", { class: "cw-name", x: 4, y: BOX.bottom + 36 }, "D"),
-      svg("text", { class: "cw-name", x: 4, y: BOX.top - 6 }, "nats"),
+      svg("text", { class: "cw-name", x: 4, y: BOX.top - 6 }, tr("nats")),
     );
   }
 
@@ -197,7 +198,7 @@ export function valley({ onMove, onStep }) {
       svg(
         "text",
         { x: anchor === "end" ? x - 9 : x + 9, y: BOX.bottom - 4, "text-anchor": anchor },
-        `bottom ${brief(f.bottom)}`,
+        tr("bottom {n}", { n: brief(f.bottom) }),
       ),
     );
   }

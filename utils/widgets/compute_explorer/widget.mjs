@@ -16,6 +16,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { clamp } from "../shared/numbers.mjs";
 import { budgetMap } from "./budget_map.mjs";
 import {
@@ -66,7 +67,7 @@ export function measure(s, ours) {
     runs,
     measured,
     cost: cost(s.budget, s.gpu),
-    sizeText: `${short(n)} on ${short(d)} tokens`,
+    sizeText: tr("{n} on {d} tokens", { n: short(n), d: short(d) }),
   };
 }
 
@@ -122,25 +123,28 @@ function render({ model, el }) {
     setRatio(list[i]);
   }
 
+  const lawNames = Object.fromEntries(
+    Object.entries(LAW_NAMES).map(([law, name]) => [law, tr(name)]),
+  );
   const gpuNames = Object.fromEntries(Object.keys(GPUS).map((gpu) => [gpu, gpu]));
-  const toBottom = button("Roll to the bottom", () => {
+  const toBottom = button(tr("Roll to the bottom"), () => {
     const s = now();
     toSize(bottomOf(lawOf(s.law, get("ours")), s.budget, s.unique));
   });
-  const resetAll = button("Reset all", () => change(USUAL));
+  const resetAll = button(tr("Reset all"), () => change(USUAL));
   const tools = h("div", { class: "cw-tools" }, toBottom, resetAll);
   const controls = h(
     "div",
     { class: "cw-controls" },
-    settingSelect("law", "Law", LAW_NAMES),
-    settingSlider("budget", "Budget", (s) => flopText(s.budget)),
-    settingSlider("tokens_per_parameter", "Size", (_, f) => f.sizeText),
+    settingSelect("law", tr("Law"), lawNames),
+    settingSlider("budget", tr("Budget"), (s) => flopText(s.budget)),
+    settingSlider("tokens_per_parameter", tr("Size"), (_, f) => f.sizeText),
     settingSlider(
       "unique",
-      "Different tokens",
-      (s) => s.unique === 0 ? "as many as needed" : short(s.unique),
+      tr("Different tokens"),
+      (s) => s.unique === 0 ? tr("as many as needed") : short(s.unique),
     ),
-    settingSelect("gpu", "GPU", gpuNames),
+    settingSelect("gpu", tr("GPU"), gpuNames),
     tools,
   );
 
@@ -155,19 +159,19 @@ function render({ model, el }) {
   const speaker = announcer(700);
 
   const key = (kind, text) => h("span", {}, h("i", { class: `cw-key-${kind}` }), text);
-  const limitKey = key("free", "with fresh tokens alone");
+  const limitKey = key("free", tr("with fresh tokens alone"));
   updates.push((s) => {
     limitKey.hidden = s.unique === 0;
   });
   const keys = h(
     "p",
     { class: "cw-keys" },
-    key("law", "the law"),
-    key("beyond", "beyond its runs"),
+    key("law", tr("the law")),
+    key("beyond", tr("beyond its runs")),
     limitKey,
-    key("model", "a published model"),
-    key("run", "measured by us"),
-    key("ball", "your model: drag it"),
+    key("model", tr("a published model")),
+    key("run", tr("measured by us")),
+    key("ball", tr("your model: drag it")),
   );
 
   function draw() {
@@ -179,8 +183,8 @@ function render({ model, el }) {
     map.draw(s, f, ours);
     const said = sentences(s, f);
     say(words, said.join(" "));
-    timeLine.replaceChildren(h("b", {}, "Time: "), `${timeText(f.cost, s.gpu)}.`);
-    energyLine.replaceChildren(h("b", {}, "Energy: "), `${energyText(f.cost, s.gpu)}.`);
+    timeLine.replaceChildren(h("b", {}, tr("Time: ")), `${timeText(f.cost, s.gpu)}.`);
+    energyLine.replaceChildren(h("b", {}, tr("Energy: ")), `${energyText(f.cost, s.gpu)}.`);
     speaker.later(said);
   }
 
@@ -195,11 +199,11 @@ function render({ model, el }) {
       h(
         "div",
         { class: "cw-view" },
-        caption("Loss by size N at this budget, with the D that it leaves"),
+        caption(tr("Loss by size N at this budget, with the D that it leaves")),
         main.picture,
       ),
       h("div", { class: "cw-side" }, controls, keys, words, timeLine, energyLine, note),
-      h("div", { class: "cw-all" }, caption("The best size N by budget in FLOP"), map.picture),
+      h("div", { class: "cw-all" }, caption(tr("The best size N by budget in FLOP")), map.picture),
     ),
     speaker.node,
   );

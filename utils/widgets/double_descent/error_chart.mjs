@@ -83,7 +83,7 @@ export function errorChart({ guess, onGuess }) {
     "g",
     { class: "cw-threshold", "aria-hidden": "true" },
     svg("line", { x1: x, x2: x, y1: BOX.top, y2: BOX.bottom }),
-    svg("text", { x: x + 5, y: BOX.top + 12 }, `${POINTS} points`),
+    svg("text", { x: x + 5, y: BOX.top + 12 }, NAMES.points),
   );
   const dot = svg("circle", { class: "cw-own", r: 5.5 });
   const handles = HANDLES.map((p, h) => {

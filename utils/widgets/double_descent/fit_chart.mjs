@@ -4,7 +4,7 @@ import { svg } from "../shared/dom.mjs";
 import { clamp } from "../shared/numbers.mjs";
 import { noisyTargets } from "./errors.mjs";
 import { height, target, waves } from "./fit.mjs";
-import { counted, NAMES } from "./words.mjs";
+import { NAMES } from "./words.mjs";
 
 const WIDTH = 400; // of the picture in its own units, as is the height
 const HEIGHT = 200;
@@ -51,7 +51,7 @@ export function fitChart() {
       dots[i].setAttribute("cx", acrossOf(inputs[i]).toFixed(1));
       dots[i].setAttribute("cy", downOf(y).toFixed(1));
     });
-    picture.setAttribute("aria-label", `${NAMES.fit}, with ${counted(s.features)}`);
+    picture.setAttribute("aria-label", NAMES.fitWith(s.features));
   }
   return { picture, draw };
 }

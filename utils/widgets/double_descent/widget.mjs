@@ -1,7 +1,7 @@
 // The double-descent explorer: guess how the test error goes on, then drag the number of features,
 // and see the fit bend and the error draw its curve. Its parts and Python's tables are joined into
 // one module wherever it is used: utils/widgets/shared/bundle.py says why and how.
-import { POINTS, RANGES } from "course:widgets/double_descent/settings";
+import { RANGES } from "course:widgets/double_descent/settings";
 import {
   announcer,
   button,
@@ -12,6 +12,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { errorChart, levelOf } from "./error_chart.mjs";
 import { fitted, isMeasured, measureNext, median, testErrors } from "./errors.mjs";
 import { testError } from "./fit.mjs";
@@ -92,9 +93,9 @@ function render({ model, el }) {
     const { traced } = now();
     change({ features, traced: traced === 0 ? 0 : Math.max(traced, features) });
   }
-  const features = settingSlider("features", "Features", setFeatures);
-  const ridge = settingSlider("ridge", "Ridge λ", (value) => change({ ridge: value }));
-  const noise = settingSlider("noise", "Noise σ", (value) => change({ noise: value }));
+  const features = settingSlider("features", tr("Features"), setFeatures);
+  const ridge = settingSlider("ridge", tr("Ridge λ"), (value) => change({ ridge: value }));
+  const noise = settingSlider("noise", tr("Noise σ"), (value) => change({ noise: value }));
 
   // ---- The guess
 
@@ -186,8 +187,8 @@ function render({ model, el }) {
 
   // ---- The page
 
-  const newData = button("New data", () => change({ data: (now().data % RANGES.data[1]) + 1 }));
-  const resetAll = button("Reset all", () => {
+  const newData = button(tr("New data"), () => change({ data: (now().data % RANGES.data[1]) + 1 }));
+  const resetAll = button(tr("Reset all"), () => {
     levels = flat(unchangedLevel());
     drawn = false;
     change(USUAL);
@@ -218,9 +219,9 @@ function render({ model, el }) {
     chart(
       NAMES.fit,
       left.picture,
-      key("point", `${POINTS} points`),
-      key("target", "target"),
-      key("fit", "fit"),
+      key("point", NAMES.points),
+      key("target", NAMES.target),
+      key("fit", NAMES.line),
     ),
     chart(
       NAMES.error,

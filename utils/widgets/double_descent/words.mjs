@@ -1,42 +1,61 @@
 // Numbers and sentences as the double-descent explorer says them.
 import { DATA, POINTS } from "course:widgets/double_descent/settings";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { guessedPeak } from "./guess.mjs";
 import { BEGINNING, MOST, shownUpTo, USUAL } from "./settings.mjs";
 
 /** An error, to two digits. */
 export function short(error) {
-  if (error < 0.001) return "less than 0.001";
+  if (error < 0.001) return tr("less than 0.001");
   return error >= 99.5 ? whole(error) : String(Number(error.toPrecision(2)));
 }
 
-export const counted = (features) => `${features} feature${features === 1 ? "" : "s"}`;
+export const counted = (features) =>
+  features === 1 ? tr("1 feature") : tr("{features} features", { features });
 
-export const QUESTION = `The right chart shows the test error for 1 to ${BEGINNING} features. ` +
-  `How does it go on? Draw your guess into the chart, or move its five handles, and compare.`;
+export const QUESTION = tr(
+  "The right chart shows the test error for 1 to {beginning} features. How does it go on? Draw " +
+    "your guess into the chart, or move its five handles, and compare.",
+  { beginning: BEGINNING },
+);
 
 export const NAMES = {
-  fit: `The fit to ${POINTS} noisy points`,
-  error: "Test error by number of features, log scales",
-  guess: (p) => `Your guess of the test error at ${p} features`,
-  compare: "Compare",
-  skip: "Skip the guess",
-  median: `median of ${DATA.length}`,
-  own: "this data set",
-  guessed: "your guess",
-  usual: `with λ = ${USUAL.ridge}, σ = ${USUAL.noise}`,
+  fit: tr("The fit to {n} noisy points", { n: POINTS }),
+  fitWith: (features) =>
+    tr("The fit to {n} noisy points, with {features}", { n: POINTS, features: counted(features) }),
+  error: tr("Test error by number of features, log scales"),
+  guess: (p) => tr("Your guess of the test error at {p} features", { p }),
+  compare: tr("Compare"),
+  skip: tr("Skip the guess"),
+  median: tr("median of {n}", { n: DATA.length }),
+  own: tr("this data set"),
+  guessed: tr("your guess"),
+  usual: tr("with λ = {ridge}, σ = {noise}", USUAL),
+  points: tr("{n} points", { n: POINTS }),
+  target: tr("target"),
+  line: tr("fit"),
 };
 
 /** What the fit is, under these settings. */
 function fitSentence({ data, features, ridge }) {
-  const what = `Data set ${data}, ${counted(features)} for ${POINTS} points`;
-  if (ridge > 0) return `${what}: with a ridge, the fit may miss the points.`;
-  if (features < POINTS) return `${what}: too few to pass through all of them.`;
+  const what = tr("Data set {data}, {features} for {n} points", {
+    data,
+    features: counted(features),
+    n: POINTS,
+  });
+  if (ridge > 0) return tr("{what}: with a ridge, the fit may miss the points.", { what });
+  if (features < POINTS) return tr("{what}: too few to pass through all of them.", { what });
   if (features === POINTS) {
-    return `${what}: only one curve passes through all of them, however far it has to swing.`;
+    return tr(
+      "{what}: only one curve passes through all of them, however far it has to swing.",
+      { what },
+    );
   }
-  return `${what}: many curves pass through all of them. This is the one with the smallest ` +
-    "coefficients.";
+  return tr(
+    "{what}: many curves pass through all of them. This is the one with the smallest coefficients.",
+    { what },
+  );
 }
 
 /** What the whole `curve` shows, a list of `{ features, error }`. */
@@ -46,22 +65,31 @@ export function curveSentence(curve) {
   const valley = curve.reduce(least);
   const end = curve.at(-1);
   const peak = curve.filter(({ features }) => features > valley.features).reduce(most, end);
-  const at = ({ features, error }) => `${short(error)} at ${features}`;
+  const at = ({ features, error }) =>
+    tr("{error} at {features}", { error: short(error), features });
+  const places = { valley: at(valley), peak: at(peak), end: at(end) };
   if (peak.error < 1.5 * end.error) {
-    return `No peak: the lowest error is ${at(valley)}, and the last is ${at(end)}.`;
+    return tr("No peak: the lowest error is {valley}, and the last is {end}.", places);
   }
   const ratio = end.error / valley.error;
-  const verdict = ratio > 1
-    ? `${ratio.toPrecision(2)} times the lowest, ${at(valley)}`
-    : "the lowest of all";
-  return `The peak is ${at(peak)} features. The error comes down again, to ${at(end)}: ${verdict}.`;
+  if (ratio <= 1) {
+    return tr(
+      "The peak is {peak} features. The error comes down again, to {end}: the lowest of all.",
+      places,
+    );
+  }
+  return tr(
+    "The peak is {peak} features. The error comes down again, to {end}: {ratio} times the lowest, " +
+      "{valley}.",
+    { ...places, ratio: ratio.toPrecision(2) },
+  );
 }
 
 /** How the guess compares, once the whole curve is seen. */
 function guessSentence(levels) {
   const peak = guessedPeak(levels);
-  if (peak === null) return "Your guess had no peak.";
-  return `Your guess had its peak at ${peak} features.`;
+  if (peak === null) return tr("Your guess had no peak.");
+  return tr("Your guess had its peak at {peak} features.", { peak });
 }
 
 /**
@@ -72,14 +100,21 @@ function guessSentence(levels) {
 export function sentences(s, { own, middle, curve, levels }) {
   const said = [fitSentence(s)];
   if (s.features <= shownUpTo(s)) {
-    const others = middle === null ? "" : `; the median of ${DATA.length} is ${short(middle)}`;
-    said.push(`Test error ${short(own)}${others}.`);
+    said.push(
+      middle === null
+        ? tr("Test error {own}.", { own: short(own) })
+        : tr("Test error {own}; the median of {n} is {middle}.", {
+          own: short(own),
+          n: DATA.length,
+          middle: short(middle),
+        }),
+    );
   } else if (s.traced === 0) {
-    said.push("Its test error appears once you have guessed or skipped.");
+    said.push(tr("Its test error appears once you have guessed or skipped."));
   }
   if (s.traced === 0) return said;
   if (s.traced < MOST) {
-    said.push("Move Features to the right, and the error draws its curve.");
+    said.push(tr("Move Features to the right, and the error draws its curve."));
     return said;
   }
   if (curve !== null) said.push(curveSentence(curve));

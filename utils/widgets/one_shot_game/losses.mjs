@@ -2,6 +2,7 @@
 // player moves.
 import { LENGTHS, RATES, WIDTHS } from "course:widgets/one_shot_game/settings";
 import { svg } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { clamp } from "../shared/numbers.mjs";
 import { heroRun, lossOfRun } from "./rules.mjs";
 import { ownForecast, tokensShort } from "./words.mjs";
@@ -54,7 +55,12 @@ export function lossChart({ now, onForecast }) {
   const after = svg("g", { class: "cw-after", "aria-hidden": "true" });
   const handle = svg(
     "g",
-    { class: "cw-handle", role: "slider", tabindex: 0, "aria-label": "Your forecast of the loss" },
+    {
+      class: "cw-handle",
+      role: "slider",
+      tabindex: 0,
+      "aria-label": tr("Your forecast of the loss"),
+    },
     svg("circle", { class: "cw-hit", r: 24 }),
     svg("circle", { r: 7 }),
   );
@@ -65,7 +71,7 @@ export function lossChart({ now, onForecast }) {
       viewBox: `0 0 ${BOX.width} ${BOX.height}`,
       class: "cw-chart cw-losses",
       role: "group",
-      "aria-label": "Loss by training tokens, of the runs that were bought",
+      "aria-label": tr("Loss by training tokens, of the runs that were bought"),
     },
     boardAxes(),
     column,
@@ -139,7 +145,7 @@ export function lossChart({ now, onForecast }) {
     handle.setAttribute("aria-valuemin", LOSSES[0]);
     handle.setAttribute("aria-valuemax", LOSSES[1]);
     handle.setAttribute("aria-valuenow", s.forecast);
-    handle.setAttribute("aria-valuetext", `${s.forecast.toFixed(2)} nats`);
+    handle.setAttribute("aria-valuetext", tr("{x} nats", { x: s.forecast.toFixed(2) }));
     handle.setAttribute("aria-disabled", String(s.committed));
 
     after.replaceChildren();
@@ -149,8 +155,8 @@ export function lossChart({ now, onForecast }) {
     after.append(
       svg("line", { class: "cw-outcome", x1: x - SIDE, x2: BOX.width - 8, y1: y, y2: y }),
       svg("path", { d: `M${x - SIDE} ${y - 6}l6 6l-6 6l-6 -6Z` }),
-      svg("text", { x: x - SIDE - 10, y: y + 4, "text-anchor": "end" }, "outcome"),
-      ...rivals.map(([name, rival], i) => bar(x + SIDE * (1.4 + 1.6 * i), rival, name)),
+      svg("text", { x: x - SIDE - 10, y: y + 4, "text-anchor": "end" }, tr("outcome")),
+      ...rivals.map(([name, rival], i) => bar(x + SIDE * (1.4 + 1.6 * i), rival, tr(name))),
     );
   }
   return { picture, draw };

@@ -13,6 +13,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { lossChart } from "./losses.mjs";
 import {
   asText,
@@ -62,7 +63,7 @@ function board(onBuy) {
     h(
       "caption",
       {},
-      "Rows are widths, columns training tokens: the price in CPU seconds, then the loss",
+      tr("Rows are widths, columns training tokens: the price in CPU seconds, then the loss"),
     ),
     h("thead", {}, h("tr", {}, h("td"), ...heads)),
     h("tbody", {}, ...rows),
@@ -76,13 +77,18 @@ function board(onBuy) {
       const isHero = sameRun({ ...heroRun(s.hero), rate }, run);
       const loss = lossOfRun(run, game);
       const open = !s.committed && mayBuy(run, runs, s.hero, game);
-      say(cell, isHero ? "hero" : bought ? loss.toFixed(2) : `${seconds(priceOf(run, game))} s`);
+      say(
+        cell,
+        isHero ? tr("hero") : bought ? loss.toFixed(2) : `${seconds(priceOf(run, game))} s`,
+      );
       cell.className = `cw-run${bought ? ` cw-have cw-width-${width}` : ""}`;
       // Not `disabled`: the keyboard would lose its place with the button that was just pressed.
       cell.setAttribute("aria-disabled", String(!open));
       cell.setAttribute(
         "aria-label",
-        bought ? `${runName(run)}: loss ${loss.toFixed(3)}` : cellName(run, game),
+        bought
+          ? tr("{run}: loss {loss}", { run: runName(run), loss: loss.toFixed(3) })
+          : cellName(run, game),
       );
     }
   }
@@ -111,8 +117,8 @@ function render({ model, el }) {
   const designs = h(
     "div",
     { class: "cw-tools" },
-    buyDesign("L", "Buy an L"),
-    buyDesign("grid", "Buy a grid"),
+    buyDesign("L", tr("Buy an L")),
+    buyDesign("grid", tr("Buy a grid")),
   );
   updates.push((s) => {
     for (const node of designs.children) node.disabled = s.committed;
@@ -122,7 +128,7 @@ function render({ model, el }) {
 
   const rates = select({
     id: `${uid}-rate`,
-    name: "c, for a rate of c/width",
+    name: tr("c, for a rate of c/width"),
     children: RATES.map((rate) => h("option", { value: rate }, String(rate))),
     onChange: (value) => change({ rate: Number(value) }),
   });
@@ -150,9 +156,9 @@ function render({ model, el }) {
     return control.node;
   }
 
-  const commit = button("Commit", () => change({ committed: true }));
+  const commit = button(tr("Commit"), () => change({ committed: true }));
   commit.classList.add("cw-commit");
-  const again = button("New game", () => {
+  const again = button(tr("New game"), () => {
     const { hero } = now();
     change({ ...USUAL, hero: (hero % HEROES.length) + 1 });
   });
@@ -176,9 +182,9 @@ function render({ model, el }) {
   const keys = h(
     "p",
     { class: "cw-keys" },
-    "width: ",
+    tr("width: "),
     ...colours,
-    h("span", {}, h("i", { class: "cw-key-forecast" }), "your forecast: drag it"),
+    h("span", {}, h("i", { class: "cw-key-forecast" }), tr("your forecast: drag it")),
   );
 
   function draw() {
@@ -194,8 +200,15 @@ function render({ model, el }) {
     results.hidden = !s.committed;
     note.hidden = !s.committed;
     const last = runs.at(-1);
-    const news = last ? [`${runName(last)}: loss ${lossOfRun(last, game).toFixed(3)}.`] : [];
-    const forecast = `Forecast ${s.forecast.toFixed(2)}, plus or minus ${s.spread}.`;
+    const news = [];
+    if (last) {
+      const loss = lossOfRun(last, game).toFixed(3);
+      news.push(tr("{run}: loss {loss}.", { run: runName(last), loss }));
+    }
+    const forecast = tr("Forecast {loss}, plus or minus {spread}.", {
+      loss: s.forecast.toFixed(2),
+      spread: s.spread,
+    });
     speaker.later([...news, task.textContent, forecast, ...said]);
   }
   const note = h("p", { class: "cw-note" }, SCORE_NOTE);
@@ -212,8 +225,12 @@ function render({ model, el }) {
         rates.node,
         table.node,
         designs,
-        settingSlider("forecast", "Forecast", (s) => `${s.forecast.toFixed(2)} nats`),
-        settingSlider("spread", "90 % interval", (s) => `± ${s.spread} nats`),
+        settingSlider(
+          "forecast",
+          tr("Forecast"),
+          (s) => tr("{x} nats", { x: s.forecast.toFixed(2) }),
+        ),
+        settingSlider("spread", tr("90 % interval"), (s) => tr("± {x} nats", { x: s.spread })),
         tools,
       ),
     ),

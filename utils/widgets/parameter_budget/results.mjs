@@ -2,6 +2,7 @@
 // train.
 import { GPUS, PARTS } from "course:models/budget";
 import { h } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import {
   countParameters,
@@ -15,12 +16,12 @@ import {
 import { bytes, duration, power, share, short, verdict } from "./words.mjs";
 
 const PART_NAMES = {
-  token_embedding: "Token embedding",
-  position_embedding: "Position embedding",
-  attention: "Attention",
-  feed_forward: "Feed-forward",
-  norms: "Norms",
-  output_head: "Output head",
+  token_embedding: tr("Token embedding"),
+  position_embedding: tr("Position embedding"),
+  attention: tr("Attention"),
+  feed_forward: tr("Feed-forward"),
+  norms: tr("Norms"),
+  output_head: tr("Output head"),
 };
 
 /** Every number of the settings `s`. */
@@ -42,10 +43,15 @@ export function measure(s) {
 
 /** What the model costs, in short. */
 const brief = ({ running, training, time }) =>
-  `${bytes(running)} to run, ${bytes(training)} to train, ${time}`;
+  tr("{running} to run, {training} to train, {time}", {
+    running: bytes(running),
+    training: bytes(training),
+    time,
+  });
 
 /** The numbers in a sentence, for a screen reader. */
-export const sentence = (numbers) => `${short(numbers.total)} parameters, ${brief(numbers)}.`;
+export const sentence = (numbers) =>
+  tr("{n} parameters, {costs}.", { n: short(numbers.total), costs: brief(numbers) });
 
 /**
  * A bar of segments, each coloured by the class that `keys` name. `draw(values, scale, label)`
@@ -82,14 +88,18 @@ export function partsView() {
   function draw(s, numbers) {
     const { counts, total: n } = numbers;
     costs.textContent = brief(numbers);
-    total.replaceChildren(h("strong", {}, whole(n)), " parameters");
+    total.replaceChildren(h("strong", {}, whole(n)), tr(" parameters"));
     note.textContent = verdict(s, n);
     const present = PARTS.filter((key) => counts[key] > 0);
     const said = present.map((key) => `${PART_NAMES[key]} ${share(counts[key] / n)}`);
-    chart.draw(PARTS.map((key) => counts[key]), n, `Parameters by part: ${said.join(", ")}`);
+    chart.draw(
+      PARTS.map((key) => counts[key]),
+      n,
+      tr("Parameters by part: {parts}", { parts: said.join(", ") }),
+    );
     PARTS.forEach((key, i) => {
       const count = counts[key];
-      cells[i].textContent = count > 0 ? `${whole(count)} (${share(count / n)})` : "none";
+      cells[i].textContent = count > 0 ? `${whole(count)} (${share(count / n)})` : tr("none");
     });
   }
   return {
@@ -103,8 +113,12 @@ export function partsView() {
 function fits(need, gpu) {
   const room = GPUS[gpu].memory;
   const size = `${room / 1e9}\u00a0GB`;
-  if (need <= room) return `one ${gpu} (${size}) holds it`;
-  return `at least ${whole(Math.ceil(need / room))} × ${gpu} (${size} each, marked)`;
+  if (need <= room) return tr("one {gpu} ({size}) holds it", { gpu, size });
+  return tr("at least {n} × {gpu} ({size} each, marked)", {
+    n: whole(Math.ceil(need / room)),
+    gpu,
+    size,
+  });
 }
 
 /** What the model costs: memory for running and for training, operations, time. */
@@ -125,46 +139,55 @@ export function costsView() {
       node.style.setProperty("--cw-mark", `${(100 * room) / scale}%`);
       node.classList.toggle("cw-marked", room < scale);
     }
-    const runText = [`Weights ${bytes(memory.weights)}`, `KV cache ${bytes(memory.kv_cache)}`];
+    const runText = [
+      tr("Weights {size}", { size: bytes(memory.weights) }),
+      tr("KV cache {size}", { size: bytes(memory.kv_cache) }),
+    ];
     run.draw([memory.weights, memory.kv_cache], scale, runText.join(", "));
     const trainText = [
-      `Weights ${bytes(memory.train_weights)}`,
-      `gradients ${bytes(memory.gradients)}`,
-      `optimizer ${bytes(memory.optimizer)}`,
+      tr("Weights {size}", { size: bytes(memory.train_weights) }),
+      tr("gradients {size}", { size: bytes(memory.gradients) }),
+      tr("optimizer {size}", { size: bytes(memory.optimizer) }),
     ];
     const parts = [memory.train_weights, memory.gradients, memory.optimizer];
     train.draw(parts, scale, trainText.join(", "));
 
     runLine.replaceChildren(
-      h("b", {}, "Running: "),
-      ...keyed("weights", memory.weights, "weights + "),
-      ...keyed("kv_cache", memory.kv_cache, "KV cache "),
+      h("b", {}, tr("Running: ")),
+      ...keyed("weights", memory.weights, tr("weights + ")),
+      ...keyed("kv_cache", memory.kv_cache, tr("KV cache ")),
       `= ${bytes(running)}; ${fits(running, s.gpu)}.`,
     );
     trainLine.replaceChildren(
-      h("b", {}, "Training: "),
-      ...keyed("weights", memory.train_weights, "weights + "),
-      ...keyed("gradients", memory.gradients, "gradients + "),
+      h("b", {}, tr("Training: ")),
+      ...keyed("weights", memory.train_weights, tr("weights + ")),
+      ...keyed("gradients", memory.gradients, tr("gradients + ")),
       ...keyed("optimizer", memory.optimizer, "AdamW "),
-      `= ${bytes(training)} before activations; ${fits(training, s.gpu)}.`,
+      tr("= {size} before activations; {fits}.", {
+        size: bytes(training),
+        fits: fits(training, s.gpu),
+      }),
     );
   }
 
   function draw(s, numbers) {
     drawMemory(s, numbers);
     flopsLine.replaceChildren(
-      h("b", {}, "Operations: "),
+      h("b", {}, tr("Operations: ")),
       "D · (6N + 12 · L · d · T) = ",
       h("b", {}, `${power(numbers.flops)} FLOP`),
-      `; the attention term is ${share(numbers.attentionShare)} of it.`,
+      tr("; the attention term is {share} of it.", { share: share(numbers.attentionShare) }),
     );
-    const gpus = `${whole(s.n_gpu)} × ${s.gpu}`;
-    const rate = `${whole(100 * s.utilisation)} % of ${peakRate(s.gpu, s.precision) / 1e12}`;
-    const format = s.precision === "fp32" ? "fp32" : "16-bit";
+    const rate = {
+      gpus: `${whole(s.n_gpu)} × ${s.gpu}`,
+      share: whole(100 * s.utilisation),
+      peak: peakRate(s.gpu, s.precision) / 1e12,
+      format: s.precision === "fp32" ? "fp32" : tr("16-bit"),
+    };
     timeLine.replaceChildren(
-      h("b", {}, "Time: "),
+      h("b", {}, tr("Time: ")),
       h("b", {}, numbers.time),
-      ` on ${gpus} at ${rate} ${format} TFLOP/s.`,
+      tr(" on {gpus} at {share} % of {peak} {format} TFLOP/s.", rate),
     );
   }
   const node = h(

@@ -15,6 +15,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { countParameters } from "./budget.mjs";
 import { costsView, measure, partsView, sentence } from "./results.mjs";
@@ -26,29 +27,45 @@ export { settings };
 
 /** Each slider's name, and what its value means under the settings `s`. */
 const SLIDERS = {
-  n_layer: ["Layers", (s) => whole(s.n_layer)],
-  d_model: ["Width", (s) => whole(s.d_model)],
-  n_head: ["Heads", (s) => `${s.n_head}, each ${s.d_model / s.n_head} wide`],
-  n_kv_head: ["Key-value heads", (s) => whole(s.n_kv_head)],
-  d_ff: ["Feed-forward width", (s) => `${whole(s.d_ff)} (${digits(s.d_ff / s.d_model)} × width)`],
-  vocab_size: ["Vocabulary", (s) => `${whole(s.vocab_size)} tokens`],
-  context_length: ["Context", (s) => `${whole(s.context_length)} tokens`],
-  batch_size: ["Batch", (s) => `${whole(s.batch_size)} sequence${s.batch_size > 1 ? "s" : ""}`],
-  tokens: ["Tokens", (s) => {
+  n_layer: [tr("Layers"), (s) => whole(s.n_layer)],
+  d_model: [tr("Width"), (s) => whole(s.d_model)],
+  n_head: [
+    tr("Heads"),
+    (s) => tr("{heads}, each {width} wide", { heads: s.n_head, width: s.d_model / s.n_head }),
+  ],
+  n_kv_head: [tr("Key-value heads"), (s) => whole(s.n_kv_head)],
+  d_ff: [
+    tr("Feed-forward width"),
+    (s) =>
+      tr("{width} ({times} × width)", { width: whole(s.d_ff), times: digits(s.d_ff / s.d_model) }),
+  ],
+  vocab_size: [tr("Vocabulary"), (s) => tr("{n} tokens", { n: whole(s.vocab_size) })],
+  context_length: [tr("Context"), (s) => tr("{n} tokens", { n: whole(s.context_length) })],
+  batch_size: [
+    tr("Batch"),
+    (s) => s.batch_size > 1 ? tr("{n} sequences", { n: whole(s.batch_size) }) : tr("1 sequence"),
+  ],
+  tokens: [tr("Tokens"), (s) => {
     const perParameter = whole(s.tokens / countParameters(s));
-    return `${short(s.tokens)} (${perParameter} per parameter)`;
+    return tr("{tokens} ({ratio} per parameter)", { tokens: short(s.tokens), ratio: perParameter });
   }],
-  n_gpu: ["GPUs", (s) => whole(s.n_gpu)],
-  utilisation: ["Utilisation", (s) => `${whole(100 * s.utilisation)} % of peak`],
+  n_gpu: [tr("GPUs"), (s) => whole(s.n_gpu)],
+  utilisation: [
+    tr("Utilisation"),
+    (s) => tr("{share} % of peak", { share: whole(100 * s.utilisation) }),
+  ],
 };
 
 /** What a list says for each entry of a table. */
 const textsOf = (table, text) =>
   Object.fromEntries(Object.entries(table).map(([key, entry]) => [key, text(key, entry)]));
 const CHOICE_NAMES = {
-  preset: textsOf(PRESETS, (_, preset) => preset.label),
-  style: { gpt2: "GPT-2 (biases, LayerNorm)", llama: "Llama (gated, no biases)" },
-  precision: textsOf(PRECISIONS, (name, bits) => `${name} (${bits} bits)`),
+  preset: textsOf(PRESETS, (_, preset) => tr(preset.label)),
+  style: { gpt2: tr("GPT-2 (biases, LayerNorm)"), llama: tr("Llama (gated, no biases)") },
+  precision: textsOf(
+    PRECISIONS,
+    (name, bits) => tr("{format} ({bits} bits)", { format: name, bits }),
+  ),
   gpu: textsOf(GPUS, (name, gpu) => `${name}, ${gpu.memory / 1e9} GB`),
 };
 
@@ -104,16 +121,16 @@ function render({ model, el }) {
     updates.push((s) => {
       box.checked = s.tie_embeddings;
     });
-    const label = h("label", { for: box.id }, "Output head tied to the embedding");
+    const label = h("label", { for: box.id }, tr("Output head tied to the embedding"));
     return h("div", { class: "cw-check" }, box, label);
   }
 
   const presets = settingSelect(
     "preset",
-    "Model",
+    tr("Model"),
     (preset) => reset([...SHAPE, "tokens"], { preset }), // a new model comes with its own numbers
   );
-  const resetAll = button("Reset all", () => reset(CHANGEABLE));
+  const resetAll = button(tr("Reset all"), () => reset(CHANGEABLE));
   const parts = partsView();
   const costs = costsView();
   // A screen reader hears the result when the slider rests, not every step.
@@ -131,19 +148,19 @@ function render({ model, el }) {
   const sliders = (...keys) => keys.map(settingSlider);
   const group = (name, ...children) => h("fieldset", {}, h("legend", {}, name), ...children);
   const architecture = group(
-    "Architecture",
-    settingSelect("style", "Style"),
+    tr("Architecture"),
+    settingSelect("style", tr("Style")),
     ...sliders("n_layer", "d_model", "n_head", "n_kv_head", "d_ff", "vocab_size"),
     tiedCheckbox(),
   );
   const use = group(
-    "Use",
-    settingSelect("precision", "Precision"),
+    tr("Use"),
+    settingSelect("precision", tr("Precision")),
     ...sliders("context_length", "batch_size"),
   );
   const training = group(
-    "Training",
-    settingSelect("gpu", "GPU"),
+    tr("Training"),
+    settingSelect("gpu", tr("GPU")),
     ...sliders("tokens", "n_gpu", "utilisation"),
   );
   const tools = h("div", { class: "cw-tools" }, resetAll);

@@ -1,6 +1,7 @@
 // Counts, bytes and times as the parameter-budget explorer says them.
 import { PRESETS } from "course:models/budget";
 import { SHAPE } from "course:widgets/parameter_budget/settings";
+import { tr } from "../shared/language.mjs";
 import { superscript, whole } from "../shared/numbers.mjs";
 
 /** Three digits, whatever the size. */
@@ -20,7 +21,8 @@ function scaled(n, units) {
   return `${number}\u00a0${units[i]}`.trimEnd(); // no line break before a unit
 }
 
-export const short = (n) => scaled(n, ["", "thousand", "million", "billion", "trillion"]);
+export const short = (n) =>
+  scaled(n, ["", tr("thousand"), tr("million"), tr("billion"), tr("trillion")]);
 export const bytes = (n) => scaled(n, ["B", "kB", "MB", "GB", "TB", "PB"]);
 
 /** A large number as a power of ten. */
@@ -31,13 +33,13 @@ export function power(n) {
 
 export function duration(days) {
   const seconds = days * 86400;
-  if (seconds < 0.001) return "less than a millisecond";
-  if (seconds < 1) return `${Number(seconds.toPrecision(2))} seconds`;
-  if (seconds < 60) return `${digits(seconds)} seconds`;
-  if (days < 1 / 24) return `${digits(days * 1440)} minutes`;
-  if (days < 2) return `${digits(days * 24)} hours`;
-  if (days < 1000) return `${digits(days)} days`;
-  return `${whole(days)} days (${digits(days / 365.25)} years)`;
+  if (seconds < 0.001) return tr("less than a millisecond");
+  if (seconds < 1) return tr("{n} seconds", { n: Number(seconds.toPrecision(2)) });
+  if (seconds < 60) return tr("{n} seconds", { n: digits(seconds) });
+  if (days < 1 / 24) return tr("{n} minutes", { n: digits(days * 1440) });
+  if (days < 2) return tr("{n} hours", { n: digits(days * 24) });
+  if (days < 1000) return tr("{n} days", { n: digits(days) });
+  return tr("{n} days ({years} years)", { n: whole(days), years: digits(days / 365.25) });
 }
 
 export function share(x) {
@@ -48,10 +50,17 @@ export function share(x) {
 /** How the count compares with the published one. */
 export function verdict(s, n) {
   const preset = PRESETS[s.preset];
+  const model = tr(preset.label);
   const same = SHAPE.every((key) => (preset[key] ?? preset.n_head) === s[key]);
-  if (!same) return `${preset.label}, changed.`;
-  if (preset.published === null) return `${preset.label}.`;
-  if (preset.published === n) return `${preset.label}: equal to the released checkpoint.`;
+  if (!same) return tr("{model}, changed.", { model });
+  if (preset.published === null) return `${model}.`;
+  if (preset.published === n) {
+    return tr("{model}: equal to the released checkpoint.", { model });
+  }
   const apart = ((100 * Math.abs(n - preset.published)) / preset.published).toFixed(1);
-  return `${preset.label}: the paper says ${short(preset.published)}, ${apart} % away.`;
+  return tr("{model}: the paper says {published}, {apart} % away.", {
+    model,
+    published: short(preset.published),
+    apart,
+  });
 }

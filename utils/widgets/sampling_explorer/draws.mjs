@@ -2,6 +2,7 @@
 import { RANGES, USUAL } from "course:sampling/settings";
 import { button, numberField } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { cumulate, draw, uniform } from "./decoding.mjs";
 import { aloud, percent, visible } from "./words.mjs";
@@ -24,14 +25,14 @@ export function drawsView({ uid, now, change, textOf }) {
     onChange: (value) => change({ seed: value }),
   });
   const more = (count) => change({ draws: Math.min(most, now().draws + count) });
-  const one = button("Draw", () => more(1));
-  const many = button("Draw 100", () => more(100));
-  const clear = button("Clear", () => {
+  const one = button(tr("Draw"), () => more(1));
+  const many = button(tr("Draw 100"), () => more(100));
+  const clear = button(tr("Clear"), () => {
     change({ draws: 0 });
     one.focus(); // this button is about to be disabled, and the keyboard with it
   });
   const result = h("p", { class: "cw-result" });
-  const label = h("label", { for: seed.field.id }, "Seed");
+  const label = h("label", { for: seed.field.id }, tr("Seed"));
   const node = h("div", { class: "cw-draw" }, label, seed.field, one, many, clear);
 
   let seedShown; // as a reader may be typing, the field changes only when the setting does
@@ -51,8 +52,9 @@ export function drawsView({ uid, now, change, textOf }) {
   function show(s, probs) {
     showControls(s);
     if (s.draws === 0) {
-      result.textContent =
-        "A draw takes the token whose interval of the running sum of probabilities holds u.";
+      result.textContent = tr(
+        "A draw takes the token whose interval of the running sum of probabilities holds u.",
+      );
       return { counts: null, latest: -1, said: "" };
     }
     // Draw n uses the same number u whatever the sliders say, so that only the distribution
@@ -64,16 +66,20 @@ export function drawsView({ uid, now, change, textOf }) {
       latest = draw(sums, uniform(s.seed, n));
       counts.set(latest, (counts.get(latest) ?? 0) + 1);
     }
-    const different = `${whole(counts.size)} different token${counts.size > 1 ? "s" : ""}`;
-    const summary = ` ${whole(s.draws)} draws gave ${different}; the marks show how often.`;
+    const n = whole(s.draws);
+    const different = counts.size > 1
+      ? tr("{count} different tokens", { count: whole(counts.size) })
+      : tr("1 different token");
+    const summary = tr("{n} draws gave {different}; the marks show how often.", { n, different });
     result.replaceChildren(
-      `Draw ${whole(s.draws)}: u = ${uniform(s.seed, s.draws).toFixed(4)} gives `,
-      h("b", {}, visible(textOf(latest))),
+      tr("Draw {n}: u = {u} gives ", { n, u: uniform(s.seed, s.draws).toFixed(4) }),
+      h("b", { lang: "en" }, visible(textOf(latest))),
       ` (${percent(probs[latest])}).`,
-      s.draws > 1 ? summary : "",
+      s.draws > 1 ? ` ${summary}` : "",
     );
     const token = aloud(textOf(latest));
-    const said = `Draw ${whole(s.draws)} gives ${token}, probability ${percent(probs[latest])}.`;
+    const chance = percent(probs[latest]);
+    const said = tr("Draw {n} gives {token}, probability {chance}.", { n, token, chance });
     return { counts: s.draws > 1 ? counts : null, latest, said };
   }
   return { node, result, show };

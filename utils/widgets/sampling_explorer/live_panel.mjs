@@ -1,6 +1,7 @@
 // The part of the sampling explorer that writes with the course's model, in the reader's own page.
 import { button, numberField } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { modelLoader } from "./loading.mjs";
 import { nats, percent, short } from "./words.mjs";
 import { Writer } from "./writer.mjs";
@@ -23,7 +24,8 @@ function writtenText() {
     class: "cw-text",
     tabindex: 0,
     role: "region",
-    "aria-label": "Text written by the model",
+    lang: "en",
+    "aria-label": tr("Text written by the model"),
   });
   let spans = []; // one per token
   let first = 0; // the first token whose text may still grow
@@ -38,7 +40,10 @@ function writtenText() {
   function spanOf({ surprise, probability }) {
     return h("span", {
       style: `--cw-surprise:${Math.min(surprise / 10, 1).toFixed(3)}`,
-      title: `${nats(surprise)}; drawn with probability ${percent(probability)}`,
+      title: tr("{surprise}; drawn with probability {chance}", {
+        surprise: nats(surprise),
+        chance: percent(probability),
+      }),
     });
   }
 
@@ -67,12 +72,14 @@ function writtenText() {
 
 /** How a text went, in a sentence. */
 function account({ tokens, reason }) {
-  const state = reason ? `Ended: ${reason}` : "Paused";
+  const state = reason ? tr("Ended: {reason}.", { reason }) : tr("Paused.");
   const n = tokens.length;
-  if (n === 0) return `${state}. nothing written.`;
+  if (n === 0) return `${state} ${tr("nothing written.")}`;
   const mean = tokens.reduce((sum, token) => sum + token.surprise, 0) / n;
   const perplexity = short(Math.exp(mean));
-  return `${state}. ${n} token${n > 1 ? "s" : ""}, perplexity ${perplexity} to the model itself.`;
+  const length = n > 1 ? tr("{n} tokens", { n }) : tr("1 token");
+  const told = tr("{length}, perplexity {perplexity} to the model itself.", { length, perplexity });
+  return `${state} ${told}`;
 }
 
 /** The scale of the text's colours. */
@@ -80,10 +87,10 @@ function colourScale() {
   return h(
     "p",
     { class: "cw-scale" },
-    "How much a token surprised the model: ",
+    tr("How much a token surprised the model: "),
     h("span", {}, "0"),
     h("i"),
-    h("span", {}, "10 nats or more"),
+    h("span", {}, tr("10 nats or more")),
   );
 }
 
@@ -134,7 +141,7 @@ export function livePanel({ live, uid, now, show }) {
     offer();
     status.textContent = account(writer);
     const ended = writer.reason !== null;
-    pause.textContent = ended ? "Pause" : "Go on";
+    pause.textContent = ended ? tr("Pause") : tr("Go on");
     if (ended && pause.matches(":focus")) write.focus(); // a disabled button would lose it
     pause.disabled = ended;
   }
@@ -142,8 +149,8 @@ export function livePanel({ live, uid, now, show }) {
   /** The text cannot go on, whatever the settings: it stays as it is. */
   function fail(error) {
     running = false;
-    status.textContent = `Could not go on: ${error.message}`;
-    pause.textContent = "Pause";
+    status.textContent = tr("Could not go on: {why}", { why: error.message });
+    pause.textContent = tr("Pause");
     if (pause.matches(":focus")) write.focus(); // a disabled button would lose it
     pause.disabled = true;
   }
@@ -155,9 +162,9 @@ export function livePanel({ live, uid, now, show }) {
     const mine = () => running && turn === turns && !gone;
     let offered = 0; // when
     running = true;
-    pause.textContent = "Pause";
+    pause.textContent = tr("Pause");
     pause.disabled = false;
-    status.textContent = "Writing…";
+    status.textContent = tr("Writing…");
     try {
       while (mine() && !own.reason) {
         const until = performance.now() + SLICE;
@@ -176,20 +183,21 @@ export function livePanel({ live, uid, now, show }) {
     }
   }
 
-  const write = button("Write", () => {
+  const write = button(tr("Write"), () => {
     try {
       const options = { stop: stopStrings(stop.value), maxTokens: count.read() };
       writer = new Writer(model, prompt.value, options);
     } catch (error) {
       if (running) rest();
-      status.textContent = error.message + (writer ? " The text below is the one before." : "");
+      const before = writer ? ` ${tr("The text below is the one before.")}` : "";
+      status.textContent = error.message + before;
       return;
     }
     fresh = true;
     text.begin(prompt.value);
     run();
   });
-  const pause = button("Pause", () => {
+  const pause = button(tr("Pause"), () => {
     if (running) rest();
     else run();
   });
@@ -205,19 +213,19 @@ export function livePanel({ live, uid, now, show }) {
   const desk = h(
     "div",
     { class: "cw-writing", hidden: true },
-    field("prompt", "Prompt", prompt),
+    field("prompt", tr("Prompt"), prompt),
     h(
       "div",
       { class: "cw-fields" },
-      field("stop", "Stop strings, one per line (\\n: line break)", stop),
-      field("count", "Tokens", count.field),
+      field("stop", tr("Stop strings, one per line (\\n: line break)"), stop),
+      field("count", tr("Tokens"), count.field),
     ),
     h("div", { class: "cw-buttons" }, write, pause),
     text.node,
     colourScale(),
   );
   const titleId = `${uid}-live`;
-  const title = "Write with the course’s model, under the same sliders";
+  const title = tr("Write with the course’s model, under the same sliders");
   const node = h(
     "div",
     { class: "cw-live", role: "group", "aria-labelledby": titleId },

@@ -3,6 +3,7 @@
 import { ENGINES, NAMES, OFF } from "course:sampling/settings";
 import { slider } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { isOff } from "./decoding.mjs";
 import { stops } from "./settings.mjs";
@@ -13,16 +14,18 @@ function meaning(key, s) {
   const engine = ENGINES[s.engine];
   const value = s[key];
   const lowest = engine.lowestTemperature;
-  if (!engine.order.includes(key)) return `not in ${engine.label}`;
-  if (value !== OFF[key] && isOff(key, s)) return `0 (off in ${engine.label})`;
+  if (!engine.order.includes(key)) return tr("not in {engine}", { engine: engine.label });
+  if (value !== OFF[key] && isOff(key, s)) {
+    return tr("0 (off in {engine})", { engine: engine.label });
+  }
   if (key === "temperature" && value > 0 && value < lowest) {
-    return `${value} (raised to ${lowest})`;
+    return tr("{value} (raised to {lowest})", { value, lowest });
   }
   if (value === OFF[key]) {
     const numeric = key === "temperature" || key === "repetition_penalty";
-    return numeric ? `${value} (off)` : "off";
+    return numeric ? tr("{value} (off)", { value }) : tr("off");
   }
-  if (key === "temperature" && value === 0) return "0 (greedy)";
+  if (key === "temperature" && value === 0) return tr("0 (greedy)");
   return String(value).replace("-", "−");
 }
 
@@ -31,23 +34,26 @@ function effectOf(key, s, step) {
   const engine = ENGINES[s.engine];
   const greedy = s.temperature === 0;
   if (key === "temperature" && greedy && engine.greedy === "refused") {
-    return `${engine.label} refuses 0; this is its do_sample=False.`;
+    return tr("{engine} refuses 0; this is its do_sample=False.", { engine: engine.label });
   }
   if (step) {
-    const left = `leaves ${whole(step.kept)}, removes ${percent(step.removed)}`;
-    return `${left}, ${nats(step.entropy)}`;
+    return tr("leaves {kept}, removes {removed}, {entropy}", {
+      kept: whole(step.kept),
+      removed: percent(step.removed),
+      entropy: nats(step.entropy),
+    });
   }
   // Greedy decoding leaves no other reason for a setting that is there and on.
   const ignored = engine.order.includes(key) && !isOff(key, s);
-  return ignored ? "ignored at temperature 0" : "";
+  return ignored ? tr("ignored at temperature 0") : "";
 }
 
 /** One setting: its slider, and a line that says what it does. */
 function stage({ key, uid, change }) {
   const control = slider({
     id: `${uid}-${key}`,
-    name: NAMES[key],
-    resetName: NAMES[key].toLowerCase(),
+    name: tr(NAMES[key]),
+    resetName: tr(NAMES[key]).toLowerCase(),
     onInput: (value) => change({ [key]: value }),
     onReset: () => change({ [key]: null }),
   });

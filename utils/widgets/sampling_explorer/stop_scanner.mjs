@@ -1,5 +1,6 @@
 // Text from tokens as they come, ending before a stop string wherever the tokens' borders fall.
 // Repeats the StopScanner of utils/sampling/stops.py; a test holds the two equal.
+import { tr } from "../shared/language.mjs";
 
 // What is no whole character: a lone surrogate, and U+FFFD, which decoding shows for such bytes.
 const HALF = /\p{Surrogate}|\ufffd/u;
@@ -14,7 +15,9 @@ export class StopScanner {
    */
   constructor(stop = []) {
     if (stop.some((string) => HALF.test(string))) {
-      throw new Error("A stop string must not hold half a character (U+FFFD or a lone surrogate).");
+      throw new Error(
+        tr("A stop string must not hold half a character (U+FFFD or a lone surrogate)."),
+      );
     }
     this.stop = stop;
     this.text = ""; // decoded so far, cut at the stop string once there is one

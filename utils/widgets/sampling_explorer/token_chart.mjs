@@ -1,6 +1,7 @@
 // The chart of one distribution, a table so that it can be read aloud, and the four numbers above
 // it.
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { nats, percent, short } from "./words.mjs";
 
@@ -39,7 +40,7 @@ function replaceLast(list, ids) {
 
 /** One row of the table. */
 function tokenRow() {
-  const name = h("span", { class: "cw-token" });
+  const name = h("span", { class: "cw-token", lang: "en" });
   const mark = h("span", { class: "cw-hidden" }); // what a line through the token means
   const own = h("i", { class: "cw-own" });
   const bar = h("i", { class: "cw-now" });
@@ -63,15 +64,15 @@ function colourKeys() {
   return h(
     "p",
     { class: "cw-keys", "aria-hidden": "true" },
-    key("now", "now"),
-    key("own", "the model’s own"),
-    key("drawn", "drawn"),
+    key("now", tr("now")),
+    key("own", tr("the model’s own")),
+    key("drawn", tr("drawn")),
   );
 }
 
 /** The four numbers, and what each was before the settings. */
 function factsView() {
-  const names = ["Can be drawn", "Removed", "Entropy, nats", "Perplexity"];
+  const names = [tr("Can be drawn"), tr("Removed"), tr("Entropy, nats"), tr("Perplexity")];
   const facts = names.map((name) => ({ name, now: h("b"), was: h("span") }));
   const items = facts.map(({ name, now, was }) =>
     h("div", {}, h("dt", {}, name), h("dd", {}, now, was))
@@ -84,17 +85,20 @@ function factsView() {
     const was = steps[0];
     const is = steps.at(-1);
     const said = [
-      [whole(kept), ` of ${whole(was.kept)}`],
-      [percent(removed), " of its mass"],
-      [is.entropy.toFixed(2), ` model ${was.entropy.toFixed(2)}`],
-      [short(is.perplexity), ` model ${short(was.perplexity)}`],
+      [whole(kept), ` ${tr("of {n}", { n: whole(was.kept) })}`],
+      [percent(removed), ` ${tr("of its mass")}`],
+      [is.entropy.toFixed(2), ` ${tr("model {x}", { x: was.entropy.toFixed(2) })}`],
+      [short(is.perplexity), ` ${tr("model {x}", { x: short(was.perplexity) })}`],
     ];
     facts.forEach((fact, i) => {
       say(fact.now, said[i][0]);
       say(fact.was, said[i][1]);
     });
-    const shares = `${whole(kept)} tokens can be drawn; ${percent(removed)} removed`;
-    return `${shares}; entropy ${nats(is.entropy)}.`;
+    return tr("{kept} tokens can be drawn; {removed} removed; entropy {entropy}.", {
+      kept: whole(kept),
+      removed: percent(removed),
+      entropy: nats(is.entropy),
+    });
   }
   return { node: h("dl", { class: "cw-facts" }, ...items), draw };
 }
@@ -110,12 +114,12 @@ export function tokenChart(text) {
   const heads = h(
     "tr",
     {},
-    h("th", { scope: "col" }, "Next token"),
+    h("th", { scope: "col" }, tr("Next token")),
     h("td"),
-    h("th", { scope: "col" }, "Now"),
-    h("th", { scope: "col" }, "Model"),
+    h("th", { scope: "col" }, tr("Now")),
+    h("th", { scope: "col" }, tr("Model")),
   );
-  const caption = "The likeliest tokens, and the first of those removed";
+  const caption = tr("The likeliest tokens, and the first of those removed");
   const table = h(
     "table",
     { class: "cw-chart" },
@@ -139,7 +143,7 @@ export function tokenChart(text) {
       const removed = i >= shown;
       const drawn = drawnShare(id);
       say(r.name, text(id));
-      say(r.mark, removed ? ", removed" : "");
+      say(r.mark, removed ? `, ${tr("removed")}` : "");
       r.row.className = `${removed ? "cw-removed" : ""}${id === latest ? " cw-latest" : ""}`;
       r.bar.style.width = percentOfTop(probs[id]);
       r.own.style.width = percentOfTop(own[id]);
@@ -161,7 +165,9 @@ export function tokenChart(text) {
     more.hidden = hidden <= 0;
     say(
       more.firstChild,
-      hidden > 0 ? `and ${whole(hidden)} more, together ${percent(rest)}` : "",
+      hidden > 0
+        ? tr("and {n} more, together {share}", { n: whole(hidden), share: percent(rest) })
+        : "",
     );
     const next = rows[shown]?.row ?? null; // moved only where it must be: moving costs a layout
     if (more.nextSibling !== next || more.parentNode !== body) body.insertBefore(more, next);

@@ -14,6 +14,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h, say } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 import { decode, survey, unpackLogits } from "./decoding.mjs";
 import { drawsView } from "./draws.mjs";
@@ -30,13 +31,18 @@ const ENGINE_NAMES = Object.fromEntries(
   Object.entries(ENGINES).map(([key, engine]) => [key, engine.label]),
 );
 const NARROW = 576; // pixels: on a phone the chart stands above the sliders and has fewer rows
-// Kinds of prompts whose name in the record is not for the reader.
-const KIND_NAMES = { between: "in between" };
+// The kinds of prompts in the record.
+const KIND_NAMES = {
+  between: tr("in between"),
+  peaked: tr("peaked"),
+  flat: tr("flat"),
+  repeating: tr("repeating"),
+};
 
 /** The options for the recorded prompts, in a group for each kind where they have kinds. */
 function promptOptions(recorded) {
   const option = (p) => {
-    const end = p.output ? " (after its greedy text)" : " …";
+    const end = p.output ? ` ${tr("(after its greedy text)")}` : " …";
     return h("option", { value: p.key }, p.prompt.trim() + end);
   };
   const kinds = new Set(recorded.map((p) => p.kind ?? ""));
@@ -71,7 +77,7 @@ function render({ model, el }) {
   let written = null; // the position of the text being written, once there is one
   let showWritten = false; // whether the chart shows it
   const source = () => (showWritten && written ? written : stored());
-  const writtenOption = h("option", { value: "" }, "the text being written below");
+  const writtenOption = h("option", { value: "" }, tr("the text being written below"));
 
   function leaveWritten() {
     showWritten = false;
@@ -80,7 +86,7 @@ function render({ model, el }) {
 
   const prompts = select({
     id: `${uid}-prompt`,
-    name: "After",
+    name: tr("After"),
     children: promptOptions(recorded),
     onChange(key) {
       showWritten = key === writtenOption.value;
@@ -93,11 +99,11 @@ function render({ model, el }) {
 
   const engines = select({
     id: `${uid}-engine`,
-    name: "Engine",
+    name: tr("Engine"),
     children: options(ENGINE_NAMES),
     onChange: (engine) => change({ engine }),
   });
-  const resetAll = button("Reset all", () => {
+  const resetAll = button(tr("Reset all"), () => {
     change({ ...USUAL, prompt: null });
     leaveWritten();
   });
@@ -112,7 +118,8 @@ function render({ model, el }) {
     class: "cw-context",
     tabindex: 0,
     role: "region",
-    "aria-label": "The text so far",
+    lang: "en",
+    "aria-label": tr("The text so far"),
   });
   const engineNote = h("p", { class: "cw-note" });
   const elsewhere = h("p", { class: "cw-note cw-elsewhere" });
@@ -140,7 +147,7 @@ function render({ model, el }) {
       );
       return `${ENGINES[engine].label} ${whole(kept)} (${nats(steps.at(-1).entropy)})`;
     });
-    return `The same sliders leave: ${others.join(", ")}.`;
+    return tr("The same sliders leave: {others}.", { others: others.join(", ") });
   }
 
   function redraw() {
@@ -151,7 +158,7 @@ function render({ model, el }) {
     const result = decode(p.logits, p.prompt_ids, p.output_ids, s, p.base);
     prompts.list.value = p === written ? writtenOption.value : p.key;
     engines.list.value = s.engine;
-    say(engineNote, NOTES[s.engine]);
+    say(engineNote, tr(NOTES[s.engine]));
     pipeline.draw(s, result.steps);
     const { counts, latest, said } = draws.show(s, result.probs);
     const left = chart.draw(s, result, p.base.rank, counts, latest, rows);

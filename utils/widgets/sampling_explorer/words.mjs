@@ -1,4 +1,5 @@
 // Probabilities, entropies and tokens as the sampling explorer says them.
+import { tr } from "../shared/language.mjs";
 import { whole } from "../shared/numbers.mjs";
 
 /** A probability as a percentage of about three digits; 0 and 100 only where they are exact. */
@@ -12,7 +13,7 @@ export function percent(p) {
 
 export function nats(x) {
   const text = Math.abs(x) < 0.005 ? "0" : x.toFixed(2); // never -0.00
-  return `${text}\u00a0nats`;
+  return tr("{x}\u00a0nats", { x: text });
 }
 
 /** A perplexity: three digits, or all digits of a large one. */
@@ -24,25 +25,31 @@ export function short(x) {
 /** A token's text with its white space made visible. */
 export function visible(text) {
   const shown = text.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
-  return shown || "(nothing)";
+  return shown || tr("(nothing)");
 }
 
 /** The same for a screen reader, which passes over signs such as ␣. */
 export function aloud(text) {
-  const named = text.replaceAll("\n", " line break ").replaceAll("\t", " tab ").trim();
-  if (named === "") return text === "" ? "nothing" : "a space";
-  return `“${named}”`;
+  const named = text
+    .replaceAll("\n", ` ${tr("line break")} `)
+    .replaceAll("\t", ` ${tr("tab")} `)
+    .trim();
+  if (named === "") return text === "" ? tr("nothing") : tr("a space");
+  return tr("“{word}”", { word: named });
 }
 
 const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 
 /** What is said while the model is loaded. */
 export const WORDS_OF_LOADING = {
-  offer: (bytes) => `Load the model (${megabytes(bytes)} MB)`,
-  begun: "Loading the model…",
-  progress: (bytes, all) => `${megabytes(bytes)} of ${megabytes(all)} MB`,
-  loaded: "The model is loaded. It runs in this page; nothing is sent anywhere.",
-  failed: (why) => `Could not load the model: ${why}`,
-  missing: (src) => `the file ${src} is not there, or the connection broke off. Try again.`,
-  incomplete: (src) => `the file ${src} is incomplete. Try again, or load the page anew.`,
+  offer: (bytes) => tr("Load the model ({size} MB)", { size: megabytes(bytes) }),
+  begun: tr("Loading the model…"),
+  progress: (bytes, all) =>
+    tr("{size} of {all} MB", { size: megabytes(bytes), all: megabytes(all) }),
+  loaded: tr("The model is loaded. It runs in this page; nothing is sent anywhere."),
+  failed: (why) => tr("Could not load the model: {why}", { why }),
+  missing: (src) =>
+    tr("the file {src} is not there, or the connection broke off. Try again.", { src }),
+  incomplete: (src) =>
+    tr("the file {src} is incomplete. Try again, or load the page anew.", { src }),
 };

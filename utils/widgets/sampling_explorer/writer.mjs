@@ -1,4 +1,5 @@
 // Text that the course's model writes in the reader's own page, token by token.
+import { tr } from "../shared/language.mjs";
 import { cumulate, decode, draw, uniform } from "./decoding.mjs";
 import { StopScanner } from "./stop_scanner.mjs";
 
@@ -13,12 +14,15 @@ export class Writer {
    */
   constructor({ gpt, tokenizer, eos }, promptText, { stop = [], maxTokens = 120 } = {}) {
     if (/\p{Surrogate}/u.test(promptText)) {
-      throw new Error("The prompt must not hold half a character (a lone surrogate).");
+      throw new Error(tr("The prompt must not hold half a character (a lone surrogate)."));
     }
     const prompt = tokenizer.encode(promptText);
-    if (prompt.length === 0) throw new Error("The prompt must hold at least one token.");
+    if (prompt.length === 0) throw new Error(tr("The prompt must hold at least one token."));
     if (prompt.length > gpt.contextLength) {
-      throw new Error(`The prompt has ${prompt.length} tokens; at most ${gpt.contextLength} fit.`);
+      throw new Error(tr("The prompt has {count} tokens; at most {most} fit.", {
+        count: prompt.length,
+        most: gpt.contextLength,
+      }));
     }
     this.scanner = new StopScanner(stop);
     gpt.reset();
@@ -63,7 +67,7 @@ export class Writer {
       this.fed = this.output.length;
     }
     if (id === this.eos) {
-      this.#end("the model ended its text");
+      this.#end(tr("the model ended its text"));
       return;
     }
     this.scanner.push(this.tokenizer.bytes(id));
@@ -74,11 +78,12 @@ export class Writer {
       probability: probs[id],
     });
     if (this.scanner.found !== null) {
-      this.#end(`stopped before ${JSON.stringify(this.scanner.found)}`);
+      const found = JSON.stringify(this.scanner.found);
+      this.#end(tr("stopped before {found}", { found }));
     } else if (this.output.length >= this.maxTokens) {
-      this.#end("as many tokens as asked for");
+      this.#end(tr("as many tokens as asked for"));
     } else if (full) {
-      this.#end(`the context of ${this.gpt.contextLength} tokens is full`);
+      this.#end(tr("the context of {count} tokens is full", { count: this.gpt.contextLength }));
     }
   }
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import anywidget
 import traitlets as t
 
+from utils.book.words import tr
 from utils.validate import integer, number, require
 from utils.widgets.shared.bundle import bundle
 from utils.widgets.shared.static import mount_html, outputs_are_stored
@@ -87,7 +88,7 @@ class CourseWidget(anywidget.AnyWidget):
 
     def static_html(self) -> str:
         """The element that stands for the widget on a static page."""
-        return mount_html(self.module, self.page_state(), self.label, record=self.record)
+        return mount_html(self.module, self.page_state(), tr(self.label), record=self.record)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         live = super()._repr_mimebundle_(**kwargs)

@@ -14,7 +14,8 @@ What Python knows is not typed again in JavaScript. A part imports it from a tab
 ``import { GPUS } from "course:models/budget";``, which becomes ``const GPUS = {…};`` here: the
 entry ``GPUS`` of what ``page_data()`` in ``utils/models/budget.py`` returns, as JSON. Building the
 book has neither torch nor NumPy, so a file with a ``page_data`` must not import them. Tests give
-node the same tables (``tests/node.py``).
+node the same tables (``tests/node.py``). The translations of an explorer's words are such a table,
+in the language of the run (`utils.book.words`).
 """
 
 from __future__ import annotations

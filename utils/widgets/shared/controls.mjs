@@ -2,6 +2,7 @@
 // redraw after each change, and an orderly end.
 import { h, say } from "./dom.mjs";
 import { linkCopier, stepsGuide } from "./guide.mjs";
+import { tr } from "./language.mjs";
 import { clamp } from "./numbers.mjs";
 
 let made = 0;
@@ -37,7 +38,8 @@ export const sliderOutput = (id) => h("output", { for: id, "aria-live": "off" })
 
 /**
  * A slider that moves through a list of values, what its value means, and a button that resets it.
- * `onInput(value)` is called while it moves, `onReset()` when it is to go back.
+ * `resetName` is its name inside a sentence. `onInput(value)` is called while it moves, `onReset()`
+ * when it is to go back.
  * `show({ positions, value, text, unchanged, disabled })` puts it at `value`, one of the
  * `positions`; a screen reader says `text` in place of the position's number, and `unchanged` hides
  * the button.
@@ -46,11 +48,8 @@ export function slider({ id, name, resetName, onInput, onReset }) {
   let values = [];
   const input = h("input", { type: "range", id, min: 0, step: 1 });
   const output = sliderOutput(id);
-  const reset = h(
-    "button",
-    { type: "button", class: "cw-reset", "aria-label": `Reset ${resetName}` },
-    "↺",
-  );
+  const resetLabel = tr("Reset {name}", { name: resetName, Name: name });
+  const reset = h("button", { type: "button", class: "cw-reset", "aria-label": resetLabel }, "↺");
   input.addEventListener("input", () => onInput(values[input.value]));
   undoneByScrolling(input, () => values[input.value], onInput);
   reset.addEventListener("click", () => {

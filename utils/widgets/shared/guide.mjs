@@ -1,15 +1,17 @@
 // What a page adds to an explorer: numbered steps that set it, and a button that copies its link.
 // Both need the address of settings (`model.address`), which a notebook's model does not have.
 import { h, say } from "./dom.mjs";
+import { tr } from "./language.mjs";
 
 const GUIDE_WORDS = {
-  steps: "Steps",
-  invitation: "Follow the steps, or move the controls as you like.",
-  step: (number, count) => `Step ${number} of ${count}`,
-  next: "Next step",
-  copy: "Copy link",
-  copied: "Copied.",
-  notCopied: (address) => `The browser does not allow copying. The link is ${address}`,
+  steps: tr("Steps"),
+  invitation: tr("Follow the steps, or move the controls as you like."),
+  step: (number, count) => tr("Step {number} of {count}", { number, count }),
+  next: tr("Next step"),
+  copy: tr("Copy link"),
+  copied: tr("Copied."),
+  notCopied: (address) =>
+    tr("The browser does not allow copying. The link is {address}", { address }),
 };
 
 /**

@@ -13,6 +13,8 @@ import html
 import json
 from typing import Any
 
+from utils.book.words import tr
+
 # What a reader sees where the explorer does not run: in a stored notebook, and on a page whose
 # browser runs no scripts.
 IN_A_NOTEBOOK = ": interactive in the course's web pages and in a running notebook."
@@ -50,7 +52,7 @@ def mount_html(
     return (
         f'<div class="{classes}"{marks} role="group" aria-label="{label}">'
         f'<script type="application/json">{inline_state}</script>'
-        f"<p>{label}{IN_A_NOTEBOOK}</p></div>"
+        f"<p>{label}{tr(IN_A_NOTEBOOK)}</p></div>"
     )
 
 

@@ -3,6 +3,7 @@
 import { RANGES } from "course:widgets/solution_path/settings";
 import { clamp } from "../shared/numbers.mjs";
 import { svg } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { A1, A2, B } from "./descent.mjs";
 import { fixed, minus, norm } from "./words.mjs";
 
@@ -97,15 +98,15 @@ function background() {
   );
   const square = A1 * A1 + A2 * A2;
   const special = {
-    "smallest ‖w‖₂": at([(B * A1) / square, (B * A2) / square]),
-    "smallest ‖w‖₁": at([B / A1, 0]),
+    [tr("smallest ‖w‖₂")]: at([(B * A1) / square, (B * A2) / square]),
+    [tr("smallest ‖w‖₁")]: at([B / A1, 0]),
   };
   for (const [text, [x, y]] of Object.entries(special)) {
     g.append(svg("circle", { class: "cw-special", cx: x, cy: y, r: 4 }));
     g.append(svg("text", { x: x + 9, y: y + 1 }, text));
   }
   const [x, y] = at([-0.32, 2.86]);
-  g.append(svg("text", { class: "cw-name", x, y }, "zero loss"));
+  g.append(svg("text", { class: "cw-name", x, y }, tr("zero loss")));
   return g;
 }
 
@@ -122,7 +123,12 @@ export function plane({ now, onMove }) {
   const end = svg("path", { class: "cw-end" });
   const handle = svg(
     "g",
-    { class: "cw-handle", role: "slider", tabindex: 0, "aria-label": "Start, both coordinates" },
+    {
+      class: "cw-handle",
+      role: "slider",
+      tabindex: 0,
+      "aria-label": tr("Start, both coordinates"),
+    },
     svg("circle", { class: "cw-hit", r: 26 }),
     svg("circle", { r: 9 }),
   );

@@ -2,15 +2,16 @@
 // sliders.
 import { RANGES } from "course:widgets/solution_path/settings";
 import { positions } from "../shared/controls.mjs";
+import { tr } from "../shared/language.mjs";
 import { clamp } from "../shared/numbers.mjs";
 
 export const METHODS = {
-  gd: "Gradient descent",
-  sgd: "SGD, one sample per step",
-  normalized: "Normalized GD",
+  gd: tr("Gradient descent"),
+  sgd: tr("SGD, one sample per step"),
+  normalized: tr("Normalized GD"),
   adam: "Adam",
 };
-export const MODELS = { linear: "w, directly (linear)", squares: "w = u² − v²" };
+export const MODELS = { linear: tr("w, directly (linear)"), squares: "w = u² − v²" };
 export const USUAL = {
   model: "linear",
   method: "gd",

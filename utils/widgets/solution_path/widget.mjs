@@ -16,6 +16,7 @@ import {
   uniqueId,
 } from "../shared/controls.mjs";
 import { h } from "../shared/dom.mjs";
+import { tr } from "../shared/language.mjs";
 import { flowEnd, loss, run, stableStep } from "./descent.mjs";
 import { plane } from "./plane.mjs";
 import { linkable, METHODS, MODELS, placeOf, settings, stops, USUAL } from "./settings.mjs";
@@ -25,16 +26,18 @@ export { linkable };
 export { settings };
 
 const PLAY_TIME = 4000; // milliseconds for a whole path
-const ORDERS = { 0: "first", 1: "second", 2: "third" };
+const ORDERS = { 0: tr("first"), 1: tr("second"), 2: tr("third") };
 
 /** The norms and the loss at the start, at the step shown, and where gradient flow ends. */
 function normsTable() {
-  const heads = ["Start", "Now", "Flow’s end"].map((text) => h("th", { scope: "col" }, text));
+  const heads = [tr("Start"), tr("Now"), tr("Flow’s end")].map((text) =>
+    h("th", { scope: "col" }, text)
+  );
   const measures = {
     "‖w‖₂": (w) => norm(w[0], w[1]),
     "‖w‖₁": (w) => Math.abs(w[0]) + Math.abs(w[1]),
     "‖w − w₀‖₂": (w, start) => norm(w[0] - start[0], w[1] - start[1]),
-    loss: (w) => (loss(w) < 1e-12 ? 0 : loss(w)),
+    [tr("loss")]: (w) => (loss(w) < 1e-12 ? 0 : loss(w)),
   };
   const cells = {};
   const rows = Object.keys(measures).map((name) => {
@@ -49,7 +52,7 @@ function normsTable() {
   );
 
   function draw(step, start, present, flow) {
-    heads[1].textContent = `Step ${step}`;
+    heads[1].textContent = tr("Step {step}", { step });
     for (const [name, measure] of Object.entries(measures)) {
       [start, present, flow].forEach((w, i) => {
         cells[name][i].textContent = plain(measure(w, start));
@@ -72,13 +75,13 @@ function stepControl({ uid, pathLength, onShow }) {
   function stop() {
     cancelAnimationFrame(frame);
     frame = 0;
-    play.textContent = "Play";
+    play.textContent = tr("Play");
   }
 
   function start() {
     const began = performance.now();
     const last = pathLength();
-    play.textContent = "Stop";
+    play.textContent = tr("Stop");
     const advance = (time) => {
       const share = Math.max(0, time - began) / PLAY_TIME;
       // Slow at first: those steps are the ones to watch.
@@ -90,7 +93,7 @@ function stepControl({ uid, pathLength, onShow }) {
     frame = requestAnimationFrame(advance);
   }
 
-  const play = button("Play", () => (frame === 0 ? start() : stop()));
+  const play = button(tr("Play"), () => (frame === 0 ? start() : stop()));
   function show(step) {
     stop();
     onShow(step);
@@ -101,10 +104,10 @@ function stepControl({ uid, pathLength, onShow }) {
   function draw(step, last) {
     input.max = last;
     input.value = step;
-    output.value = `${step} of ${last}`;
+    output.value = tr("{step} of {last}", { step, last });
     input.setAttribute("aria-valuetext", output.value);
   }
-  const label = h("label", { for: id }, "Steps shown");
+  const label = h("label", { for: id }, tr("Steps shown"));
   return { node: h("div", { class: "cw-slider" }, label, output, input), play, stop, draw };
 }
 
@@ -152,9 +155,10 @@ function render({ model, el }) {
   function etaText(s, flow) {
     const hasEdge = s.method === "gd" || s.method === "sgd";
     if (!hasEdge) return String(s.eta);
-    return `${s.eta} (${(s.eta / stableStep(flow, s)).toFixed(2)} × edge)`;
+    const times = (s.eta / stableStep(flow, s)).toFixed(2);
+    return tr("{eta} ({times} × edge)", { eta: s.eta, times });
   }
-  const eta = settingSlider("eta", "Step size η", etaText);
+  const eta = settingSlider("eta", tr("Step size η"), etaText);
   const edgeTick = h("span", { class: "cw-tick" }); // the edge on the slider
   const edgeNote = h("p", { class: "cw-edge" });
   eta.append(edgeTick);
@@ -164,14 +168,14 @@ function render({ model, el }) {
     edgeTick.hidden = share === null;
     edgeTick.style.setProperty("--cw-at", share);
     edgeNote.replaceChildren(
-      "Edge of gradient descent: η = 2/λ",
+      tr("Edge of gradient descent: η = 2/λ"),
       h("sub", {}, "max"),
-      ` = ${Number(edge.toPrecision(3))}, where the diamond is.`,
+      tr(" = {edge}, where the diamond is.", { edge: Number(edge.toPrecision(3)) }),
     );
   });
 
-  const scale = settingSlider("scale", "Initial scale α", (s) => String(s.scale));
-  const order = settingSelect("order", "Order", ORDERS, Number);
+  const scale = settingSlider("scale", tr("Initial scale α"), (s) => String(s.scale));
+  const order = settingSelect("order", tr("Order"), ORDERS, Number);
   updates.push((s) => {
     scale.hidden = s.model === "linear";
     order.hidden = s.method !== "sgd";
@@ -191,7 +195,7 @@ function render({ model, el }) {
       drawPath(now());
     },
   });
-  const resetAll = button("Reset all", () => change(USUAL));
+  const resetAll = button(tr("Reset all"), () => change(USUAL));
   const words = h("p", { class: "cw-verdict" });
   // A screen reader hears the result when the reader rests, not every step.
   const speaker = announcer(700);
@@ -224,23 +228,23 @@ function render({ model, el }) {
   const keys = h(
     "p",
     { class: "cw-keys" },
-    key("start", "start: drag it"),
-    key("end", "end"),
-    key("goal", "gradient flow’s end"),
+    key("start", tr("start: drag it")),
+    key("end", tr("end")),
+    key("goal", tr("gradient flow’s end")),
   );
   // The picture comes first and stays in view; on a wide page the controls stand beside it.
   const tools = h("div", { class: "cw-buttons" }, steps.play, resetAll);
   const controls = h(
     "div",
     { class: "cw-controls" },
-    settingSelect("model", "Model", MODELS),
+    settingSelect("model", tr("Model"), MODELS),
     scale,
-    settingSelect("method", "Method", METHODS),
+    settingSelect("method", tr("Method"), METHODS),
     order,
     eta,
     edgeNote,
-    settingSlider("start1", "Start w₁", (s) => fixed(s.start1, 2)),
-    settingSlider("start2", "Start w₂", (s) => fixed(s.start2, 2)),
+    settingSlider("start1", tr("Start w₁"), (s) => fixed(s.start1, 2)),
+    settingSlider("start2", tr("Start w₂"), (s) => fixed(s.start2, 2)),
     steps.node,
     tools,
   );

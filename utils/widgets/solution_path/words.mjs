@@ -1,4 +1,5 @@
 // Numbers and sentences as the solution-path explorer says them.
+import { tr } from "../shared/language.mjs";
 import { superscript } from "../shared/numbers.mjs";
 import { loss, stableStep } from "./descent.mjs";
 
@@ -27,17 +28,23 @@ export function verdict(s, path, flow) {
   const end = path.points.at(-1);
   const edge = stableStep(flow, s);
   const beyond = s.method === "gd" && s.eta > edge;
-  const why = beyond ? ` The step is ${(s.eta / edge).toFixed(2)} times the edge.` : "";
+  const times = (s.eta / edge).toFixed(2);
+  const why = beyond ? ` ${tr("The step is {times} times the edge.", { times })}` : "";
 
   if (path.diverged !== null) {
-    return `Diverges: at step ${path.diverged} the weights pass a million.${why}`;
+    const step = path.diverged;
+    return tr("Diverges: at step {step} the weights pass a million.", { step }) + why;
   }
   if (loss(end) > 1e-4) {
     const steps = path.points.length - 1;
-    return `After ${steps} steps the loss is ${plain(loss(end))}: not at a solution.${why}`;
+    const left = plain(loss(end));
+    return tr("After {steps} steps the loss is {left}: not at a solution.", { steps, left }) + why;
   }
   const apart = norm(end[0] - flow[0], end[1] - flow[1]);
-  const whose = s.model === "linear" ? "nearest to its start" : "that gradient flow reaches";
-  if (apart < 0.01) return `Ends at ${place(end)}, the solution ${whose}.`;
-  return `Ends at ${place(end)}: a solution, but ${fixed(apart, 2)} away from the one ${whose}.`;
+  const whose = s.model === "linear"
+    ? tr("nearest to its start")
+    : tr("that gradient flow reaches");
+  const told = { place: place(end), whose, apart: fixed(apart, 2) };
+  if (apart < 0.01) return tr("Ends at {place}, the solution {whose}.", told);
+  return tr("Ends at {place}: a solution, but {apart} away from the one {whose}.", told);
 }

@@ -2,14 +2,15 @@
 import { h, say } from "../shared/dom.mjs";
 import { percentage, TITLE_WORDS } from "./words.mjs";
 
-/** One row: a word, its bar from 0 to 100 %, its probability. */
+/** One row: a name, its bar from 0 to 100 %, its probability. The model's words are English. */
 function barRow(name, kind) {
+  const lang = kind === "cw-word" && "en";
   const bar = h("i");
   const number = h("td", { class: "cw-number" });
   const row = h(
     "tr",
     { class: kind },
-    h("th", { scope: "row" }, name),
+    h("th", { scope: "row", lang }, name),
     h("td", { class: "cw-track", "aria-hidden": "true" }, h("div", {}, bar)),
     number,
   );

@@ -46,7 +46,7 @@ function render({ model, el }) {
   }
 
   const blank = h("span", { class: "cw-blank" }, "…");
-  const prompt = h("p", { class: "cw-prompt" }, `${model.get("prompt")} `, blank);
+  const prompt = h("p", { class: "cw-prompt", lang: "en" }, `${model.get("prompt")} `, blank);
   const tools = h("div", { class: "cw-tools" });
   const root = h(
     "div",
