@@ -139,6 +139,15 @@ def test_a_link_in_the_way_is_removed_and_what_it_leads_to_is_kept(tmp_path, tar
     assert kept.exists()
 
 
+@pytest.mark.parametrize("name", ["grades", "assignments", "dist", "de"])
+def test_what_other_commands_wrote_stays(tmp_path, name):
+    written = tmp_path / name / "file.html"
+    written.parent.mkdir()
+    written.write_text("written")
+    build(Builder(tmp_path), tmp_path)
+    assert written.read_text() == "written"
+
+
 def test_what_cannot_be_removed_is_one_line_that_says_what_to_do(tmp_path, monkeypatch):
     Builder(tmp_path)()
 

@@ -17,10 +17,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from utils.book.words import languages
 from utils.files import locked, write_text
 from utils.runtime import repo_root
 
 COMPLETE = "book.complete"  # the file that says so; `make clean` removes it first
+# Folders of other commands, which no build of this book has written: a class's grades above all.
+OTHERS = ("assignments", "grades", "dist", "gettext", "without_solutions")
 
 
 def build(builder: Callable[[], object], folder: Path) -> None:
@@ -50,14 +53,17 @@ def build(builder: Callable[[], object], folder: Path) -> None:
 
 
 def remove_built(folder: Path) -> None:
-    """Remove every folder in ``folder``: pages, doctrees, and what the book's extensions wrote.
+    """Remove the folders in ``folder``: pages, doctrees, and what the book's extensions wrote.
 
-    Files stay: they are ours, the lock among them, and what the notebooks' tests measured. A link
-    to a folder, or to nothing, is removed as well, but not what it leads to.
+    The folders of other commands stay, and the book in other languages. Files stay: they are ours,
+    the lock among them, and what the notebooks' tests measured. A link to a folder, or to nothing,
+    is removed as well, but not what it leads to.
 
     Raises ``OSError`` in one line, which says what to do, if something cannot be removed.
     """
-    built = sorted(path for path in folder.iterdir() if not path.is_file())
+    kept = (*OTHERS, *languages())
+    found = sorted(path for path in folder.iterdir() if not path.is_file())
+    built = [path for path in found if path.name not in kept]
     if built:
         print("The book in _build is not known to be whole: building all of it.", flush=True)
     for path in built:
