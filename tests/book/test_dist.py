@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pypdf
 import pytest
+from redirects import page_that_leads
 
 from tests.small_book import ROOT, build, code_cell, notebook
 from utils.book import dist as command
 from utils.book.build import COMPLETE
-from utils.book.built_pages import chapters, joined, reading_order
+from utils.book.built_pages import chapters, joined, reading_order, title_page
 
 EXTENSIONS = ["myst_nb", "sphinx_exercise", "sphinx_togglebutton"]
 EXTENSIONS += ["predictions", "course_widgets", "course_book", "first_paint"]
@@ -377,3 +378,11 @@ def test_without_a_browser_nothing_is_written(capsys, monkeypatch, copy):
     said = refused(capsys, monkeypatch, copy)
     assert said.startswith("no browser to print with")
     assert "COURSE_BROWSER" in said
+
+
+def test_the_title_page_is_where_the_root_leads(tmp_path):
+    root = tmp_path / "index.html"
+    root.write_text(page_that_leads("index.html", "book/index.html", "A book", ""))
+    assert title_page(tmp_path) == "book/index.html"
+    root.write_text("<h1>A book</h1>")
+    assert title_page(tmp_path) == "index.html"

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, Tag
 
-_REFRESH = re.compile(r'http-equiv="Refresh" content="0; url=([^"]+)"')
+_REFRESH = re.compile(r'http-equiv="refresh" content="0; url=([^"]+)"', re.IGNORECASE)
 _SIDEBAR = re.compile(r'<nav class="bd-links\b.*?</nav>', re.DOTALL)
 _TITLE = re.compile(r"<h1>(.*?)<")
 _ARTICLE = re.compile(r'<article class="bd-article">(.*)</article>', re.DOTALL)
