@@ -48,8 +48,21 @@ def told(run: dict[str, Any] | None, code: str) -> str:
     return f"{run['seconds']:.0f}{changed}"
 
 
-def table(runs: dict[str, dict[str, Any]], notebooks: list[Path], page_folder: Path) -> str:
-    """The rows as Markdown, one per notebook, below a sentence that counts those that passed."""
+def summary(passed: dict[str, int], n_notebooks: int, widgets: dict[str, str]) -> str:
+    """How many notebooks passed at each scale, and how many tests of the widgets.
+
+    >>> summary({"cpu": 3, "colab": 1}, 4, {"a": "passed", "b": "failed"})
+    "Of 4 notebooks, 3 passed at the small scale and 1 at Colab's; of 2 tests of widgets, 1."
+    """
+    told = f"Of {n_notebooks} notebooks, {passed['cpu']} passed at the small scale"
+    told += f" and {passed['colab']} at Colab's"
+    n_answered = sum(outcome == "passed" for outcome in widgets.values())
+    return told + (f"; of {len(widgets)} tests of widgets, {n_answered}." if widgets else ".")
+
+
+def table(data: dict[str, Any], notebooks: list[Path], page_folder: Path) -> str:
+    """The rows as Markdown, one per notebook, below a sentence that counts what passed."""
+    runs = data.get("notebooks", {})
     lines = [HEAD, RULE]
     passed = dict.fromkeys(SCALES, 0)
     for notebook in notebooks:
@@ -64,10 +77,7 @@ def table(runs: dict[str, dict[str, Any]], notebooks: list[Path], page_folder: P
             str(best.get("widgets", "–")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    counted = (
-        f"Of {len(notebooks)} notebooks, {passed['cpu']} passed at the small scale "
-        f"and {passed['colab']} at Colab's."
-    )
+    counted = summary(passed, len(notebooks), data.get("widgets", {}))
     return "\n".join([counted, "", *lines])
 
 
@@ -81,8 +91,8 @@ class RehearsalTable(SphinxDirective):
         self.env.note_dependency(str(path))
         for notebook in all_notebooks():
             self.env.note_dependency(str(notebook))
-        runs = records.load(RECORD).data["notebooks"] if path.exists() else {}
-        text = table(runs, all_notebooks(), page.parent)
+        data = records.load(RECORD).data if path.exists() else {}
+        text = table(data, all_notebooks(), page.parent)
         holder = nodes.container(classes=["rehearsal-table"])
         lines = StringList(text.splitlines(), source="rehearsal-table")
         self.state.nested_parse(lines, self.content_offset, holder)

@@ -25,7 +25,8 @@ def test_a_row_for_each_notebook(tmp_path):
     failed = {"error": "AssertionError: a | b", "code": code_digest(paths[1])}
     runs = {"chapter/01_a": {"cpu": passed}, "chapter/02_b": {"cpu": passed, "colab": failed}}
     (tmp_path / "book").mkdir()
-    counted, _, head, _, *rows = table(runs, paths, tmp_path / "book").splitlines()
+    data = {"notebooks": runs}
+    counted, _, head, _, *rows = table(data, paths, tmp_path / "book").splitlines()
     assert counted == "Of 3 notebooks, 2 passed at the small scale and 0 at Colab's."
     assert head == HEAD
     assert rows[0].endswith("| 30 | – | 7 | 2 |")
