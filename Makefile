@@ -43,7 +43,7 @@ PYTEST := $(QUIET_CPU) $(BIN)/python -m pytest -p no:cacheprovider
 UNIT := tests utils experiments --doctest-modules --ignore tests/notebooks --ignore tests/site -n 2 --dist loadfile
 
 .PHONY: book test lint lint-python lint-javascript types unit hygiene nbval site
-.PHONY: assignments grade quick seeds times colab-scale shuffled messages translation format notebooks lab serve set-repository check-repository dist clean install-cpu named-python
+.PHONY: assignments grade quick seeds times colab-scale rehearse-colab shuffled messages translation format notebooks lab serve set-repository check-repository dist clean install-cpu named-python
 
 # `make book SOLUTIONS=hide` builds it without the exercises' solutions, in a folder of its own.
 book: $(VENV)/.book
@@ -127,6 +127,17 @@ seeds: $(VENV)/.all
 # Every notebook at the scale that Colab runs; without a GPU its sections that use one are reduced.
 colab-scale: $(VENV)/.all
 	COURSE_QUIET=1 $(BIN)/python -m utils.book.scales --scale colab --shard="$$SHARD"
+
+# Every notebook as Colab would run it, in an environment of its versions: 13 GB in .cache/colab.
+# Needs Python 3.13, npm and Chromium. SCALE=colab is the larger scale.
+COLAB := .cache/colab
+SCALE ?= cpu
+override SCALE := $(value SCALE)
+export SCALE
+rehearse-colab: $(VENV)/.all
+	@test -e $(COLAB)/differences.json || $(BIN)/python -m utils.book.rehearsal environment $(COLAB)
+	@$(BIN)/python -m utils.book.rehearsal run --python $(COLAB)/bin/python --scale "$$SCALE"
+	@$(BIN)/python -m utils.book.rehearsal widgets $(COLAB)
 
 # How long each notebook takes on one core, for those whose code has changed: the pages tell it.
 times: $(VENV)/.all
