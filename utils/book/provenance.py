@@ -20,11 +20,8 @@ from utils.book.conclusions import code_trees
 from utils.runtime import repo_root
 
 RUNS = ("forecasts",)  # folders beside the chapters' whose files are runs of one kind
-OF_THE_BOOK = (
-    "notebook_times",
-    "seeds",
-    "colab/rehearsal",
-)  # what this book's own tests have measured
+# What this book's own tests have measured.
+OF_THE_BOOK = ("notebook_times", "seeds", "colab/rehearsal")
 # Functions and explorers of the library that read a record by themselves.
 READERS = {
     "held_out_ids": ("sampling/passages",),
