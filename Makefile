@@ -187,7 +187,8 @@ clean:
 assignments: $(VENV)/.all
 	@$(BIN)/python -m utils.grading.make
 
-# make grade ASSIGNMENT=sampling SUBMISSIONS=dir: points and feedback in _build/grades/.
+# make grade ASSIGNMENT=sampling SUBMISSIONS=dir: points and feedback in
+# _build/grades/sampling/.
 grade: $(VENV)/.all
 	@$(BIN)/python -m utils.grading.grade -- "$$ASSIGNMENT" "$$SUBMISSIONS"
 

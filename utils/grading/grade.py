@@ -33,7 +33,7 @@ from utils.files import write_text
 from utils.grading import compare
 from utils.grading.feedback import page
 from utils.grading.form import Assignment, Task, read
-from utils.grading.results import Graded, Result
+from utils.grading.results import NO_VALUES, NOT_REACHED, Graded, Result
 from utils.grading.sandbox import LIMITS, Limits, Outcome, run, what_remains
 from utils.grading.submissions import Submission, missing, program, submissions, written_answers
 from utils.runtime import generator, repo_root
@@ -98,8 +98,7 @@ def grade(
     answers = _answers(outcome)
     results = {}
     for task in assignment.tasks:
-        answer = answers.get(task.name, {"values": None, "error": "not reached"})
-        results[task.name] = _marked(task, asked[task.name], answer)
+        results[task.name] = _marked(task, asked[task.name], answers.get(task.name))
     return Graded(
         submission.student,
         _status(assignment, submission, outcome),
@@ -122,13 +121,15 @@ def _answers(outcome: Outcome) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _marked(task: Task, asked: Any, answer: dict[str, Any]) -> Result:
+def _marked(task: Task, asked: Any, answer: dict[str, Any] | None) -> Result:
     """What an answer is worth."""
+    if answer is None:
+        return Result(0, NOT_REACHED)
     error = answer.get("error")
     visible = error[:500] if isinstance(error, str) else None
     values = answer.get("values")
     if not isinstance(values, dict):
-        return Result(0, visible or "no values were returned")
+        return Result(0, visible or NO_VALUES)
     try:
         share = float(_hook(task, "mark")(asked, values))
     except Exception:  # whatever the values are, they are then not the right ones
@@ -169,7 +170,7 @@ def grade_all(
 def table(assignment: Assignment, grades: list[Graded]) -> str:
     """The points of a class as CSV, one row per student; written answers are left for a person."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     tasks = [task.name for task in assignment.tasks]
     by_hand = [f"{name} (by hand, of {points:g})" for name, points in assignment.written.items()]
     writer.writerow(["student", "status", "seconds", "points", "of", *tasks, *by_hand])
@@ -184,7 +185,12 @@ def table(assignment: Assignment, grades: list[Graded]) -> str:
 
 def _harmless(cell: str) -> str:
     """A cell that a spreadsheet does not take for a formula."""
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@") else cell
+    return "'" + cell if cell.lstrip()[:1] in tuple("=+-@＝＋－＠") else cell
+
+
+def whole(text: str) -> str:
+    """A text that UTF-8 can hold: half a character, as a program may make, becomes a ``?``."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def summary(grades: list[Graded], seconds: float) -> str:
@@ -216,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m utils.grading.grade", description=purpose)
     parser.add_argument("chapter", help="such as sampling")
     parser.add_argument("submissions", type=Path, help="a folder with one entry per student")
-    parser.add_argument("--to", type=Path, default=Path("_build/grades"))
+    parser.add_argument("--to", type=Path, help="by default _build/grades/ASSIGNMENT")
     parser.add_argument("--seed", type=Path, help="a file of yours, to grade again as before")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
@@ -231,16 +237,17 @@ def main(arguments: list[str] | None = None) -> None:
         unreadable_from_outside()
         for sentence in what_remains():
             print(f"Not shut out on this system: {sentence}")
+        to = options.to or Path("_build/grades") / options.chapter
         grades = []
         began = time.monotonic()
         of = f"{assignment.points:g}"
         for one in grade_all(assignment, options.submissions, seed, processes=options.processes):
             print(f"{one.student}: {one.points:g} of {of}, {one.seconds:.1f} s, {one.status}")
-            write_text(options.to / "feedback" / f"{one.student}.html", page(assignment, one))
+            write_text(to / "feedback" / f"{one.student}.html", whole(page(assignment, one)))
             grades.append(one)
-        write_text(options.to / "grades.csv", table(assignment, grades))
+        write_text(to / "grades.csv", table(assignment, grades))
         print(summary(grades, time.monotonic() - began))
-        print(f"Points: {options.to / 'grades.csv'}. Feedback: {options.to / 'feedback'}.")
+        print(f"Points: {to / 'grades.csv'}. Feedback: {to / 'feedback'}.")
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
 

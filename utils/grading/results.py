@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# Why a task has no values where no error was told.
+NOT_REACHED = "not reached"
+NO_VALUES = "no values were returned"
+
 
 @dataclass(frozen=True)
 class Result:
     """What one task of one student came to.
 
     points : from 0 to the task's points.
-    visible : what the visible tests said; None if they passed.
+    visible : the error that the visible tests or the task ended with, which no student may see,
+        or why there are no values; None if there was no error.
     """
 
     points: float

@@ -17,6 +17,7 @@ from utils.grading.form import Assignment, form, kind, name_of, text, without_hi
 from utils.validate import require
 
 LARGEST = 20 * 2**20  # bytes of a notebook
+LONGEST = 200  # bytes of a student's name
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,26 @@ def submissions(folder: Path) -> Iterator[Submission]:
     require(folder.is_dir(), "SUBMISSIONS", "a folder with one entry per student", str(folder))
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     require(bool(entries), "SUBMISSIONS", "a folder with one entry per student", f"{folder}, empty")
-    for entry in entries:
-        student = entry.name if entry.is_dir() else entry.stem
+    names = [_student(entry) for entry in entries]
+    for position, (entry, student) in enumerate(zip(entries, names, strict=True)):
+        if names.count(student) > 1:
+            number = names[: position + 1].count(student)
+            yield Submission(f"{student} ({number})", fault=f"several entries are named {student}")
+            continue
         try:
             yield Submission(student, _cells(_content(entry)))
-        except (ValueError, OSError, RecursionError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged archive raises whatever its compression raises
             yield Submission(student, fault=str(error) or type(error).__name__)
+
+
+def _student(entry: Path) -> str:
+    """The student's name, which a file of feedback can carry.
+
+    What is no UTF-8, as in names from other systems, becomes a ``?``; long names are cut.
+    """
+    name = entry.name if entry.is_dir() else entry.stem
+    whole = name.encode("utf-8", "replace")
+    return whole[:LONGEST].decode("utf-8", "ignore")
 
 
 def _content(entry: Path) -> bytes:
@@ -55,11 +70,13 @@ def _content(entry: Path) -> bytes:
         raise ValueError("a link, not a file")
     if entry.is_dir():
         found = [path for path in sorted(entry.rglob("*.ipynb")) if path.is_file()]
-        found = [path for path in found if ".ipynb_checkpoints" not in path.parts]
+        found = [path for path in found if not _is_hidden(path.relative_to(entry))]
         if len(found) != 1 or found[0].is_symlink():
             raise ValueError(f"{len(found)} notebooks in the folder, not one")
         entry = found[0]
-    if entry.suffix == ".zip":
+    if not entry.is_file():
+        raise ValueError("not a file")
+    if entry.suffix.lower() == ".zip":
         return _zipped(entry)
     with entry.open("rb") as file:
         content = file.read(LARGEST + 1)
@@ -68,11 +85,16 @@ def _content(entry: Path) -> bytes:
     return content
 
 
+def _is_hidden(path: str | Path) -> bool:
+    """Whether a file is a checkpoint of Jupyter's, or what macOS packs beside a file."""
+    return any(part.startswith(".") for part in Path(path).parts)
+
+
 def _zipped(path: Path) -> bytes:
     """The bytes of the one notebook in an archive; no more than `LARGEST` are ever unpacked."""
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".ipynb")]
-        names = [name for name in names if not Path(name).name.startswith(".")]
+        names = [name for name in names if not _is_hidden(name)]
         if len(names) != 1:
             raise ValueError(f"{len(names)} notebooks in the archive, not one")
         with archive.open(names[0]) as file:
