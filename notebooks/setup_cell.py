@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 COURSE_REPO = os.environ.get("COURSE_REPO", "")
@@ -14,8 +15,10 @@ if root is None:
     if not COURSE_REPO:
         raise SystemExit("Set COURSE_REPO to the course's repository.")
     clone = ["git", "clone", "-q", "--depth", "1", "-b", COURSE_REF]
-    subprocess.run([*clone, COURSE_REPO, fetched], check=True)
-    root = fetched
+    # It gets its name when all of it is there.
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as part:
+        subprocess.run([*clone, COURSE_REPO, f"{part}/course"], check=True)
+        root = Path(part, "course").rename(fetched)
 if root == fetched:
     pip = [sys.executable, "-m", "pip", "install", "-q", "-r"]
     subprocess.run([*pip, root / "requirements-notebooks.txt"], check=True)

@@ -2,8 +2,9 @@
 
 The file maps old pages to new ones, as ``{"book/old.html": "book/new.html"}``. For each a small
 page is written that leads on, with the anchor and the query that the reader came with. It works
-from disk, and without scripts. It is no document, so neither search nor menu knows it. The root,
-``index.html``, leads to the title page in the same way.
+from disk, and without scripts, though only a script can hand on the anchor and the query. It is no
+document, so neither search nor menu knows it. The root, ``index.html``, leads to the title page in
+the same way.
 """
 
 from __future__ import annotations
@@ -87,8 +88,10 @@ def targets(moved: dict[str, str], pages: set[str]) -> dict[str, str]:
     {'a.html': 'c.html', 'b.html': 'c.html'}
     """
     final = {}
+    # Two names that differ in their case are one file on some disks.
+    taken = {page.lower() for page in pages}
     for old in moved:
-        if old in pages:
+        if old.lower() in taken:
             raise ExtensionError(
                 f"{FILE}: {old} is a page of the book, so it cannot lead elsewhere"
             )
@@ -119,6 +122,8 @@ def built_pages(app: Sphinx) -> dict[str, str]:
     """The path of every page that Sphinx writes, and its title."""
     titles = {f"{name}.html": app.env.titles[name].astext() for name in app.env.found_docs}
     titles["search.html"] = "Search"
+    titles["genindex.html"] = titles.get("genindex.html", "Index")
+    titles["404.html"] = "This page is not there"
     titles[ROOT_PAGE] = app.env.titles[app.config.root_doc].astext()
     return titles
 

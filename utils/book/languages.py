@@ -56,8 +56,10 @@ def build_language(language: str, arguments: list[str]) -> Path:
         translations = folder / "locale"
         if _text(translations / language / WORDS) != _text(locale_dir() / language / WORDS):
             options["freshenv"] = True
-        # It writes the compiled translations beside their sources, which stay as they are.
-        shutil.copytree(locale_dir(), translations, dirs_exist_ok=True)
+        # It writes the compiled translations beside their sources, which stay as they are. What
+        # was translated once, and is no longer, must go.
+        shutil.rmtree(translations, ignore_errors=True)
+        shutil.copytree(locale_dir(), translations)
         settings = {"language": language, "locale_dirs": [str(translations)], **PER_PAGE}
         run_sphinx(folder / "html", settings, options)
 

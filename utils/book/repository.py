@@ -19,6 +19,7 @@ from typing import Any
 
 from utils.book.notebooks import SETUP_TAG
 from utils.book.repository_links import (
+    BOOK_PICTURE,
     address_of,
     checked_address,
     checked_site,
@@ -38,7 +39,10 @@ SETUP_LINE = re.compile(
     r'^COURSE_REPO = os\.environ\.get\(\s*"COURSE_REPO",\s*"[^"]*",?\s*\)$', re.MULTILINE
 )
 CITATION_LINES = re.compile(r"^(?:url|repository-code): .*\n", re.MULTILINE)
-README_BADGES = re.compile(r"^\[!\[(?:Tests|Read the book)\].*\n\n", re.MULTILINE)
+# The line of badges as `readme_badges` writes it, and nobody else's.
+_TESTS = r"Tests\]\(\S*/workflows/pages\.yml/"
+_BOOK = rf"Read the book\]\({re.escape(BOOK_PICTURE)}"
+README_BADGES = re.compile(rf"^\[!\[(?:{_TESTS}|{_BOOK}).*\n\n", re.MULTILINE)
 RELEASE_BADGE = re.compile(r"\n\n\[!\[Open in Colab\].*\Z")
 
 
@@ -50,7 +54,8 @@ def set_repository(url: str, site: str = "", root: Path = ROOT) -> list[Path]:
         ``url``, and nothing for other hosts.
 
     Raises ``ValueError`` in one line for another ``url`` or ``site``, and if a file is not what it
-    should be; then no file is changed.
+    should be; then no file is changed. Raises ``OSError`` in one line if a file cannot be written:
+    it is as it was, those before it are changed, and calling this again finishes the others.
     """
     url = checked_address(url)
     site = checked_site(site) or default_site(url)
@@ -89,12 +94,18 @@ def _new_texts(url: str, site: str, root: Path) -> dict[Path, str]:
         citation: _cited_at(citation, url, site),
     }
     for folder in ("notebooks", "assignments/source"):
-        for path in sorted((root / folder).rglob("*.ipynb")):
+        for path in _notebooks(root / folder):
             text_of[path] = _notebook_text(path, url)
-    for path in sorted((root / "assignments" / "release").rglob("*.ipynb")):
+    for path in _notebooks(root / "assignments" / "release"):
         badge = colab_badge(url, path.relative_to(root).as_posix())
         text_of[path] = _notebook_text(path, url, badge)
     return {p: new for p, new in text_of.items() if new != p.read_text(encoding="utf-8")}
+
+
+def _notebooks(folder: Path) -> list[Path]:
+    """The notebooks below ``folder``, without the checkpoints that Jupyter keeps there."""
+    found = sorted(folder.rglob("*.ipynb"))
+    return [path for path in found if ".ipynb_checkpoints" not in path.parts]
 
 
 # ---- one file each -------------------------------------------------------------------------------
@@ -130,6 +141,7 @@ def _notebook_text(path: Path, url: str, badge: str | None = None) -> str:
     ``badge`` is what its first cell ends with, where it is an assignment for students.
     """
     notebook = _read_notebook(path)
+    before = json.dumps(notebook)
     for cell in notebook["cells"]:
         if SETUP_TAG in cell["metadata"].get("tags", []):
             _set_source(cell, _with_setup_line(_source(cell), url, path))
@@ -137,6 +149,8 @@ def _notebook_text(path: Path, url: str, badge: str | None = None) -> str:
         first = notebook["cells"][0]
         below = f"\n\n{badge}" if badge else ""
         _set_source(first, RELEASE_BADGE.sub("", _source(first)) + below)
+    if json.dumps(notebook) == before:  # whoever wrote it may have written it otherwise
+        return path.read_text(encoding="utf-8")
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -144,9 +158,11 @@ def _read_notebook(path: Path) -> dict[str, Any]:
     """A notebook's JSON. Raises ``ValueError`` in one line for a file that is none."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
+        if not notebook["cells"]:
+            raise ValueError("no cells")
         for cell in notebook["cells"]:
             _source(cell)
-            cell["metadata"].get("tags", [])
+            list(cell["metadata"].get("tags", []))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path.name} must be a Jupyter notebook") from None
     return notebook
