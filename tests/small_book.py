@@ -59,6 +59,14 @@ def sphinx(arguments: list[str], log: Path) -> tuple[int, str]:
     return int(status), log.read_text(encoding="utf-8")
 
 
+def sphinx_in_german(arguments: list[str], log: Path) -> tuple[int, str]:
+    """Run ``sphinx-build`` with the extensions' words in German."""
+    command = [sys.executable, "-m", "sphinx", *arguments]
+    environment = os.environ | {"COURSE_LANGUAGE": "de"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
 @functools.cache
 def _builder() -> subprocess.Popen[str]:
     """The process that splits off one for each build. It ends when its input does, with ours."""

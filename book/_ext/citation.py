@@ -8,6 +8,7 @@ text says so.
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import tr
 
 FILE = "CITATION.cff"
 NEEDED = ("title", "authors", "version", "license")
@@ -65,8 +69,9 @@ def as_text(citation: dict[str, Any], the_year: str) -> str:
     """One line of Markdown for a list of references."""
     who = ", ".join(authors(citation))
     place = address(citation)
-    where = f"<{place}>" if place else NO_ADDRESS
-    return f"{who} ({the_year}). *{citation['title']}*. Version {citation['version']}. {where}."
+    where = f"<{place}>" if place else tr(NO_ADDRESS)
+    version = tr("Version {version}", version=citation["version"])
+    return f"{who} ({the_year}). *{citation['title']}*. {version}. {where}."
 
 
 def as_bibtex(citation: dict[str, Any], the_year: str) -> str:
@@ -78,7 +83,7 @@ def as_bibtex(citation: dict[str, Any], the_year: str) -> str:
         "author": " and ".join(names),
         "title": f"{{{citation['title']}}}",
         "year": the_year,
-        "note": f"Version {citation['version']}",
+        "note": tr("Version {version}", version=citation["version"]),
     }
     if address(citation):
         fields["url"] = address(citation)

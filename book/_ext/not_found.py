@@ -7,17 +7,21 @@ nothing from the book's other files. Without an address of the published book th
 from __future__ import annotations
 
 import html
+import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import language, tr
+
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>This page is not there – {title}</title>
+<title>{heading} – {title}</title>
 <style>
 body {{ max-width: 40rem; margin: 3rem auto; padding: 0 1rem; font: 1.1rem/1.5 system-ui; }}
 [data-theme="light"] {{ background: #fff; color: #222; }}
@@ -32,11 +36,11 @@ document.documentElement.dataset.theme = dark ? "dark" : "light";
 </head>
 <body>
 <main><article>
-<h1>This page is not there</h1>
-<p>Perhaps it has another name by now, or the link that led here has a typing error.</p>
+<h1>{heading}</h1>
+<p>{reason}</p>
 <ul>
-<li><a href="{site}{root}.html">The title page, with all chapters</a></li>
-<li><a href="{site}search.html">Search the book</a></li>
+<li><a href="{site}{root}.html">{title_page}</a></li>
+<li><a href="{site}search.html">{search}</a></li>
 </ul>
 </article></main>
 </body>
@@ -50,7 +54,18 @@ def write_page(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html" or not site:
         return
     title = html.escape(app.env.titles[app.config.root_doc].astext())
-    text = PAGE.format(title=title, site=site, root=app.config.root_doc)
+    text = PAGE.format(
+        language=language(),
+        title=title,
+        site=site,
+        root=app.config.root_doc,
+        heading=tr("This page is not there"),
+        reason=tr(
+            "Perhaps it has another name by now, or the link that led here has a typing error."
+        ),
+        title_page=tr("The title page, with all chapters"),
+        search=tr("Search the book"),
+    )
     (Path(app.outdir) / "404.html").write_text(text, encoding="utf-8")
 
 

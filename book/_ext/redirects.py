@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import html
 import json
+import sys
 from os.path import relpath
 from pathlib import Path, PurePosixPath
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.words import language, tr
+
 FILE = "redirects.json"
 FOLDER = "book"
 ROOT_PAGE = "index.html"
 
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -34,8 +38,8 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main><article>
-<h1>This page has moved</h1>
-<p>It is now <a href="{target}">{title}</a>.</p>
+<h1>{heading}</h1>
+<p>{now}</p>
 </article></main>
 </body>
 </html>
@@ -113,17 +117,23 @@ def page_that_leads(old: str, new: str, title: str, site: str) -> str:
     ``site`` is where the book is published, with a final slash, or empty.
     """
     target = relpath(new, PurePosixPath(old).parent)
+    name = html.escape(title)
     return PAGE.format(
-        target=target, canonical=f"{site}{new}" if site else target, title=html.escape(title)
+        language=language(),
+        target=target,
+        canonical=f"{site}{new}" if site else target,
+        title=name,
+        heading=tr("This page has moved"),
+        now=tr("It is now {page}.", page=f'<a href="{target}">{name}</a>'),
     )
 
 
 def built_pages(app: Sphinx) -> dict[str, str]:
     """The path of every page that Sphinx writes, and its title."""
     titles = {f"{name}.html": app.env.titles[name].astext() for name in app.env.found_docs}
-    titles["search.html"] = "Search"
-    titles["genindex.html"] = titles.get("genindex.html", "Index")
-    titles["404.html"] = "This page is not there"
+    titles["search.html"] = tr("Search")
+    titles["genindex.html"] = titles.get("genindex.html", tr("Index"))
+    titles["404.html"] = tr("This page is not there")
     titles[ROOT_PAGE] = app.env.titles[app.config.root_doc].astext()
     return titles
 

@@ -56,6 +56,14 @@ def test_without_an_address_and_a_release_it_says_so(tmp_path):
     assert "url " not in text
 
 
+def test_an_unknown_address_is_told_in_the_language_of_the_book(monkeypatch):
+    monkeypatch.setenv("COURSE_LANGUAGE", "de")
+    without = {k: v for k, v in CITATION.items() if k not in ("url", "repository-code")}
+    assert as_text(without, "2027").endswith(
+        "Version 1.2.0. [Seine Adresse, sobald der Kurs veröffentlicht ist]."
+    )
+
+
 def test_without_a_published_book_the_repository_is_the_address():
     citation = {name: value for name, value in CITATION.items() if name != "url"}
     assert "<https://github.com/someone/course>" in as_text(citation, "2027")

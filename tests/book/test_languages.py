@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import subprocess
 import sys
@@ -347,18 +346,10 @@ def german(folder: Path, translations: dict[str, str]) -> BeautifulSoup:
     return BeautifulSoup((html / "index.html").read_text(encoding="utf-8"), "html.parser")
 
 
-def sphinx_in_german(arguments: list[str], log: Path) -> tuple[int, str]:
-    """Run ``sphinx-build`` with the extensions' words in German."""
-    command = [sys.executable, "-m", "sphinx", *arguments]
-    environment = os.environ | {"COURSE_LANGUAGE": "de"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    return done.returncode, done.stderr
-
-
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> BeautifulSoup:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(small_book, "sphinx", sphinx_in_german)
+        patch.setattr(small_book, "sphinx", small_book.sphinx_in_german)
         return german(tmp_path_factory.mktemp("german"), GERMAN)
 
 

@@ -13,6 +13,7 @@ import pytest
 from redirects import read, targets
 from sphinx.errors import ExtensionError
 
+from tests import small_book
 from tests.small_book import ROOT, BuildError, build
 from utils.book.addresses import LIST, add_todays_pages, published_pages, todays_pages
 from utils.book.serve import server
@@ -106,6 +107,17 @@ def test_what_is_not_there_is_told_with_whole_addresses(site):
     assert "<title>This page is not there – Title</title>" in text
     links = re.findall(r'(?:href|src)="([^"]+)"', text)
     assert links == [f"{SITE}book/index.html", f"{SITE}search.html"]
+
+
+def test_both_speak_the_language_of_the_book(tmp_path, monkeypatch):
+    monkeypatch.setattr(small_book, "sphinx", small_book.sphinx_in_german)
+    site = build(tmp_path, pages_with(MOVED), html_baseurl=SITE, **SETTINGS)
+    missing = (site / "404.html").read_text(encoding="utf-8")
+    assert '<html lang="de">' in missing
+    assert "<h1>Diese Seite gibt es nicht</h1>" in missing
+    moved = (site / "book" / "old.html").read_text(encoding="utf-8")
+    assert '<html lang="de">' in moved
+    assert '<p>Sie heißt jetzt <a href="new.html">New &amp; better</a>.</p>' in moved
 
 
 # ---- leading nowhere -----------------------------------------------------------------------------

@@ -154,3 +154,14 @@ def test_a_plain_slider_moves_a_value_and_reset_puts_it_back(shown, kernel):
     assert f"T = {temperature}, k = 0" in box.inner_text()
     box.get_by_role("button", name="reset").click()
     kernel.until(lambda: "T = 1.0, k = 0" in box.inner_text(), "the text to come back")
+
+
+def test_an_explorer_is_dark_where_colab_is(shown):
+    # Both managers bring JupyterLab's light colours; tests/widgets/shared/test_hosts.py has more.
+    box = shown("from utils.widgets import TemperatureBars\nTemperatureBars()")
+    explorer = box.locator(".cw")
+    explorer.wait_for()
+    ground = "(box) => getComputedStyle(box).backgroundColor"
+    assert explorer.evaluate(ground) == "rgb(255, 255, 255)"
+    box.page.evaluate("document.documentElement.setAttribute('theme', 'dark')")
+    assert explorer.evaluate(ground) == "rgb(27, 30, 34)"
