@@ -14,12 +14,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from claims import headings
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
-from verdicts import headings
 
 
 class SectionError(SphinxError):

@@ -101,7 +101,7 @@ def said() -> set[str]:
 
 def looked_up() -> set[str]:
     """The texts that come from a table: names of settings, laws, models, texts and verdicts."""
-    from verdicts import VERDICTS, WAYS
+    from claims import VERDICTS, WAYS
 
     from utils.models.presets import PRESETS
     from utils.widgets.shared.static import ON_A_PAGE

@@ -7,7 +7,8 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from verdicts import VERDICTS, WAYS, VerdictError, headings, judged, linked, read, tally
+from claims import VERDICTS, WAYS, VerdictError, headings, judged, linked, read
+from verdicts import tally
 
 from tests.small_book import ROOT, BuildError, build, notebook
 from utils.book.conclusions import counts
