@@ -9,6 +9,7 @@ HTML := _build/html/index.html
 override VENV := $(value VENV)
 override PORT := $(value PORT)
 override PYTHON := $(value PYTHON)
+URL_ORIGIN := $(origin URL)
 override URL := $(value URL)
 override SITE := $(value SITE)
 override SUBMISSIONS := $(value SUBMISSIONS)
@@ -162,8 +163,12 @@ lab: $(VENV)/.all
 serve: book
 	@$(BIN)/python -m utils.book.serve "$$PORT"
 
-# SITE is where the pages are published; without it, where GitHub Pages publishes the repository.
+# SITE is where the pages are published; without it, what is written down for this URL already, or
+# where GitHub Pages publishes the repository.
 set-repository: $(VENV)/.book
+ifeq ($(URL_ORIGIN),undefined)
+	@echo "URL must be given: URL=https://host/owner/name, or URL= to take the address out" >&2; exit 2
+endif
 	@$(BIN)/python -m utils.book.repository -- "$$URL" "$$SITE"
 
 # Whether URL is the address that is committed: a fork has that of another repository at first.

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
@@ -21,21 +20,12 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the course's own library
+from utils.book.cited import authors, read
 from utils.book.words import tr
 
 FILE = "CITATION.cff"
-NEEDED = ("title", "authors", "version", "license")
 NO_ADDRESS = "[Its address, once the course has been published]"
 KINDS = ("text", "bibtex")
-
-
-def read(path: Path) -> dict[str, Any]:
-    """What ``CITATION.cff`` says. Raises ``ExtensionError`` in one line if something is missing."""
-    found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    missing = [name for name in NEEDED if not found.get(name)]
-    if missing:
-        raise ExtensionError(f"{path.name} must say {', '.join(missing)}")
-    return found
 
 
 def year(citation: dict[str, Any], otherwise: str) -> str:
@@ -45,19 +35,6 @@ def year(citation: dict[str, Any], otherwise: str) -> str:
     ('2027', '2026')
     """
     return str(citation.get("date-released", otherwise))[:4]
-
-
-def authors(citation: dict[str, Any]) -> list[str]:
-    """The authors' names, persons' as well as groups'.
-
-    >>> authors({"authors": [{"name": "A group"}, {"given-names": "Ada", "family-names": "L"}]})
-    ['A group', 'Ada L']
-    """
-    names = []
-    for author in citation["authors"]:
-        person = f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()
-        names.append(author.get("name") or person)
-    return names
 
 
 def address(citation: dict[str, Any]) -> str:
@@ -102,7 +79,10 @@ class Citation(SphinxDirective):
         kind = directives.choice(self.arguments[0], KINDS)
         path = Path(self.env.srcdir) / FILE
         self.env.note_dependency(str(path))
-        citation = read(path)
+        try:
+            citation = read(path)
+        except ValueError as error:
+            raise ExtensionError(str(error)) from None
         the_year = year(citation, self.config.copyright)
         if kind == "bibtex":
             text = as_bibtex(citation, the_year)

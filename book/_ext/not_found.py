@@ -30,8 +30,11 @@ body {{ max-width: 40rem; margin: 3rem auto; padding: 0 1rem; font: 1.1rem/1.5 s
 [data-theme="dark"] a {{ color: #7cc4ff; }}
 </style>
 <script>
+// The book's pages keep there what their reader chose; "auto" or nothing is the system's choice.
+const chosen = localStorage.getItem("mode");
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-document.documentElement.dataset.theme = dark ? "dark" : "light";
+const theme = chosen === "dark" || chosen === "light" ? chosen : dark ? "dark" : "light";
+document.documentElement.dataset.theme = theme;
 </script>
 </head>
 <body>
@@ -51,7 +54,11 @@ document.documentElement.dataset.theme = dark ? "dark" : "light";
 def write_page(app: Sphinx, exception: Exception | None) -> None:
     """Write ``404.html`` where the address of the published book is known."""
     site = app.config.html_baseurl
-    if exception is not None or app.builder.format != "html" or not site:
+    if exception is not None or app.builder.format != "html":
+        return
+    page = Path(app.outdir) / "404.html"
+    if not site:
+        page.unlink(missing_ok=True)  # from a build that knew an address
         return
     title = html.escape(app.env.titles[app.config.root_doc].astext())
     text = PAGE.format(
@@ -66,7 +73,7 @@ def write_page(app: Sphinx, exception: Exception | None) -> None:
         title_page=tr("The title page, with all chapters"),
         search=tr("Search the book"),
     )
-    (Path(app.outdir) / "404.html").write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, object]:

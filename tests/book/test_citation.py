@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from citation import NO_ADDRESS, as_bibtex, as_text, read
-from sphinx.errors import ExtensionError
+from citation import NO_ADDRESS, as_bibtex, as_text
 
-from tests.small_book import ROOT, build
+from tests.small_book import ROOT, BuildError, build
+from utils.book.cited import read
 
 PAGE = "# Cite\n\n```{citation} text\n```\n\n```{citation} bibtex\n```\n"
 CITATION = {
@@ -73,8 +73,16 @@ def test_without_a_published_book_the_repository_is_the_address():
 def test_a_file_that_lacks_something_is_refused_in_one_line(tmp_path):
     path = tmp_path / "CITATION.cff"
     path.write_text("title: A course\nversion: 1.2.0\n")
-    with pytest.raises(ExtensionError, match=r"^CITATION\.cff must say authors, license$"):
+    with pytest.raises(ValueError, match=r"^CITATION\.cff must say authors, license$"):
         read(path)
+    path.write_text("title: A course\n<<<<<<< ours: [\n")
+    with pytest.raises(ValueError, match=r"^CITATION\.cff must be YAML, see line \d+$"):
+        read(path)
+
+
+def test_a_build_ends_with_that_line(tmp_path):
+    with pytest.raises(BuildError, match=r"CITATION\.cff must say authors, version, license"):
+        article(tmp_path, {"title": "A course"})
 
 
 def test_the_page_types_nothing_that_the_file_says():

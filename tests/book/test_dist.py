@@ -126,6 +126,7 @@ def root(tmp_path_factory) -> Path:
         "notebook.ipynb": one_notebook(),
         "utils/widgets/toy/widget.mjs": WIDGET,
         "CITATION.cff": CITATION,
+        "LICENSE": (ROOT / "LICENSE").read_text(encoding="utf-8"),
     }
     build(
         root,
@@ -200,15 +201,16 @@ def test_the_same_pages_make_the_same_zip_without_what_nobody_reads(root, tmp_pa
     for path in (drawing, drawing.with_name("a-light.svg"), drawing.with_name("a-dark.svg")):
         path.write_text("<svg/>")
     (html / "_static" / "scripts" / "x.js.map").write_text("{}")
-    command.pack(html, tmp_path / "one.zip", "top")
+    command.pack(html, ROOT / "LICENSE", tmp_path / "one.zip", "top")
     for path in html.rglob("*.html"):
         path.touch()
-    command.pack(html, tmp_path / "two.zip", "top")
+    command.pack(html, ROOT / "LICENSE", tmp_path / "two.zip", "top")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
     names = zipfile.ZipFile(tmp_path / "one.zip").namelist()
     assert names == sorted(names)
     assert {"top/index.html", "top/_images/a-light.svg", "top/_images/a-dark.svg"} <= set(names)
+    assert "top/LICENSE" in names
     left = {
         "top/.buildinfo",
         "top/objects.inv",
@@ -289,8 +291,8 @@ def test_the_outline_is_the_books_and_a_notebook_stands_below_its_chapter(pdf):
     ]
     numbers = [page for _, _, page in titles]
     assert numbers == sorted(numbers)
-    # The cover, and then a page for each, as no text here is long.
-    assert len(pdf.pages) == 7
+    # The cover, the licence, and then a page for each, as no text here is long.
+    assert len(pdf.pages) == 8
     assert pdf.metadata.title == "A small book"
 
 
@@ -308,16 +310,17 @@ def targets(pdf: pypdf.PdfReader, page: int) -> list[int | str]:
 
 
 def test_links_lead_to_pages_of_the_book_and_the_rest_to_where_they_led(pdf):
-    contents = pdf.pages[1].extract_text()
-    for title, number in (("Home", 3), ("Chapter one", 4), ("A notebook", 5), ("Chapter two", 6)):
+    assert "Permission is hereby granted" in pdf.pages[1].extract_text()
+    contents = pdf.pages[2].extract_text()
+    for title, number in (("Home", 4), ("Chapter one", 5), ("A notebook", 6), ("Chapter two", 7)):
         assert re.search(rf"{title}\s*{number}\b", contents), contents
-    assert sorted(set(targets(pdf, 2))) == [3, 4, 5, 6, 7]
-    assert targets(pdf, 3) == [6]  # from the title page to a chapter
-    assert targets(pdf, 5) == [6]  # from the notebook to a section
-    assert targets(pdf, 6) == [5, "https://example.org/elsewhere"]  # and not the explorer's own
+    assert sorted(set(targets(pdf, 3))) == [4, 5, 6, 7, 8]
+    assert targets(pdf, 4) == [7]  # from the title page to a chapter
+    assert targets(pdf, 6) == [7]  # from the notebook to a section
+    assert targets(pdf, 7) == [6, "https://example.org/elsewhere"]  # and not the explorer's own
     # An entry of the index names its page.
-    assert re.search(r"word,\s*6\b", pdf.pages[6].extract_text())
-    assert targets(pdf, 7) == [6]
+    assert re.search(r"word,\s*7\b", pdf.pages[7].extract_text())
+    assert targets(pdf, 8) == [7]
 
 
 def test_the_pdf_is_tagged_from_the_first_page_to_the_last(pdf):
@@ -352,6 +355,7 @@ def copy(root, tmp_path) -> Path:
     shutil.copytree(root / "_build" / "html", tmp_path / "_build" / "html")
     (tmp_path / "_build" / COMPLETE).touch()
     (tmp_path / "CITATION.cff").write_text(CITATION)
+    shutil.copy(ROOT / "LICENSE", tmp_path)
     return tmp_path
 
 
@@ -367,17 +371,30 @@ def test_a_book_without_a_version_is_refused(capsys, monkeypatch, copy):
     text = CITATION.replace("version: 1.2.3\n", "")
     (copy / "CITATION.cff").write_text(text)
     said = refused(capsys, monkeypatch, copy)
-    assert said == "version in CITATION.cff must be given, got None"
+    assert said == "CITATION.cff must say version"
+    (copy / "CITATION.cff").write_text(CITATION.replace("abstract:", "about:"))
+    said = refused(capsys, monkeypatch, copy)
+    assert said == "abstract in CITATION.cff must be given, got None"
     (copy / "CITATION.cff").write_text(text + "version: ../1\n")
     said = refused(capsys, monkeypatch, copy)
     assert said.startswith("version in CITATION.cff must be letters, digits")
 
 
-def test_without_a_browser_nothing_is_written(capsys, monkeypatch, copy):
+def test_without_a_browser_there_is_the_zip_alone(capsys, monkeypatch, copy):
     monkeypatch.setenv("COURSE_BROWSER", "no-such-browser")
-    said = refused(capsys, monkeypatch, copy)
-    assert said.startswith("no browser to print with")
-    assert "COURSE_BROWSER" in said
+    monkeypatch.setattr(command, "repo_root", lambda: copy)
+    with pytest.raises(SystemExit) as end:
+        command.main([])
+    said = str(end.value)
+    assert said.startswith("overparameterized-1.2.3.zip is written, but no PDF: no browser to")
+    assert "one that is there in COURSE_BROWSER" in said
+    assert [path.suffix for path in (copy / "_build" / "dist").iterdir()] == [".zip"]
+
+
+def test_persons_may_be_the_authors(copy):
+    person = "given-names: Ada\n    family-names: Lovelace"
+    (copy / "CITATION.cff").write_text(CITATION.replace("name: Whoever wrote this test", person))
+    assert command.cover_of(copy / "CITATION.cff")["authors"] == "Ada Lovelace"
 
 
 def test_the_title_page_is_where_the_root_leads(tmp_path):

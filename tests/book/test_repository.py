@@ -75,6 +75,30 @@ def test_another_address_takes_the_place_of_the_first(copy):
     assert 'url: "https://course.example.org/"' in (copy / "CITATION.cff").read_text()
 
 
+def test_a_site_of_ones_own_stays_until_the_address_changes(copy):
+    set_repository(URL, "https://course.example.org", copy)
+    set_repository(URL, root=copy)  # as the workflow "adopt" does
+    assert site_of(copy) == "https://course.example.org/"
+    set_repository("https://github.com/child/fork", root=copy)
+    assert site_of(copy) == "https://child.github.io/fork/"
+
+
+def test_a_citation_that_is_broken_leaves_every_file_as_it_was(copy):
+    (copy / "CITATION.cff").write_text("<<<<<<< ours: [\n")
+    before = contents(copy)
+    with pytest.raises(ValueError, match=r"^CITATION\.cff must be YAML, see line 2$"):
+        set_repository(URL, root=copy)
+    assert contents(copy) == before
+
+
+def test_without_url_make_changes_nothing():
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "set-repository"], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert done.stderr.startswith("URL must be given: URL=https://host/owner/name, or URL= to")
+
+
 def test_the_badges_stand_below_the_title(copy):
     set_repository(URL, root=copy)
     title, badges, rest = (copy / "README.md").read_text(encoding="utf-8").split("\n\n", 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+REMEDY = "install Chromium or Chrome, or name one that is there in COURSE_BROWSER"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 

@@ -6,9 +6,10 @@ writes to ``_build/dist/``
 - ``overparameterized-VERSION.zip``: one folder, whose ``index.html`` opens from disk;
 - ``overparameterized-VERSION.pdf``: all pages in reading order, with everything open.
 
-VERSION is that of ``CITATION.cff``. Both files come from the same build, and each appears whole or
-not at all. With ``--without-solutions`` they are made of the book that ``make book SOLUTIONS=hide``
-has built, and VERSION is followed by ``-without-solutions``.
+VERSION is that of ``CITATION.cff``. Both files come from the same build and hold the licence, and
+each appears whole or not at all; without a browser there is the zip alone. With
+``--without-solutions`` they are made of the book that ``make book SOLUTIONS=hide`` has built, and
+VERSION is followed by ``-without-solutions``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-import yaml
-
 from utils.book.build import COMPLETE
+from utils.book.cited import authors, read
 from utils.book.hide import FOLDER as HIDDEN
 from utils.book.pdf import print_book
 from utils.files import locked, replacing
@@ -29,6 +29,7 @@ from utils.runtime import repo_root
 from utils.validate import require
 
 NAME = "overparameterized"
+LICENSE = "LICENSE"
 MADE = (1980, 1, 1, 0, 0, 0)  # every file's date, so that the same pages make the same zip
 MODE = 0o644 << 16  # a plain file that its owner may write, where zip keeps it
 # What no page loads: what Sphinx and the theme keep for themselves, and translations.
@@ -42,10 +43,11 @@ def dist(root: Path, *, without_solutions: bool = False) -> list[Path]:
     """Write the zip and the PDF of the book built in ``root``; gives their paths.
 
     Raises ``ValueError`` where no complete book is built or ``CITATION.cff`` lacks something,
-    ``RuntimeError`` where there is no browser, and ``OSError`` where a file cannot be written, each
-    in one line.
+    ``RuntimeError`` where there is no browser for the PDF (the zip is then written), and
+    ``OSError`` where a file cannot be read or written, each in one line.
     """
-    cover = cover_of(root / "CITATION.cff")
+    licence = root / LICENSE
+    cover = cover_of(root / "CITATION.cff") | {"licence": licence.read_text(encoding="utf-8")}
     built = root / HIDDEN / "source" / "_build" if without_solutions else root / "_build"
     html = root / HIDDEN / "html" if without_solutions else built / "html"
     command = "make book SOLUTIONS=hide" if without_solutions else "make book"
@@ -64,8 +66,11 @@ def dist(root: Path, *, without_solutions: bool = False) -> list[Path]:
     # No build changes the pages meanwhile: it takes the same lock. One that we waited for may fail.
     with locked(built / COMPLETE, wait=True):
         require_complete()
-        print_book(html, cover, printed)  # first, as it may have no browser
-        pack(html, packed, name)
+        pack(html, licence, packed, name)
+        try:
+            print_book(html, cover, printed)
+        except RuntimeError as error:
+            raise RuntimeError(f"{packed.name} is written, but no PDF: {error}") from None
     return [packed, printed]
 
 
@@ -74,14 +79,12 @@ def cover_of(citation: Path) -> dict[str, str]:
 
     Raises ``ValueError`` in one line for one that is missing.
     """
-    said = yaml.safe_load(citation.read_text(encoding="utf-8"))
-    cover = {}
+    said = read(citation)
+    cover = {"authors": ", ".join(authors(said))}
     for name in ("title", "abstract", "version", "license"):
         value = said.get(name)
         require(value is not None, f"{name} in {citation.name}", "given", value)
         cover[name] = str(value).strip()
-    authors = said.get("authors") or []
-    cover["authors"] = ", ".join(str(author["name"]) for author in authors)
     # It becomes part of a file's name.
     is_version = re.fullmatch(r"[0-9A-Za-z][\w.+-]*", cover["version"]) is not None
     allowed = "letters, digits and . + - _"
@@ -89,15 +92,18 @@ def cover_of(citation: Path) -> dict[str, str]:
     return cover
 
 
-def pack(html: Path, path: Path, top: str) -> None:
+def pack(html: Path, licence: Path, path: Path, top: str) -> None:
     """Write the zip ``path`` of the folder ``html``, named ``top`` in it, whole or not at all.
+
+    The licence goes along.
 
     The same pages make the same bytes. Raises ``OSError`` if it cannot be written.
     """
     with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-        for source in needed(html):
-            name = f"{top}/{source.relative_to(html).as_posix()}"
-            entry = zipfile.ZipInfo(name, date_time=MADE)
+        sources = {source.relative_to(html).as_posix(): source for source in needed(html)}
+        sources[LICENSE] = licence
+        for place, source in sorted(sources.items()):
+            entry = zipfile.ZipInfo(f"{top}/{place}", date_time=MADE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = MODE
             packed.writestr(entry, source.read_bytes())

@@ -104,12 +104,13 @@ def chapter(book: Book, group: list[BuiltPage], first: int, numbers: Mapping[str
 def front(book: Book, cover: Mapping[str, str], numbers: Mapping[str, int]) -> str:
     """The document of the cover and the contents.
 
-    cover: title, abstract, authors, version and license.
+    cover: title, abstract, authors, version, license, and the licence's text.
     """
     needs = Needs()
     home = next(iter(book.pages.values()))
     _note_head(book.html, home, needs)
     said = {name: html_text.escape(text) for name, text in cover.items()}
+    licence = "".join(f"<p>{part}</p>" for part in said["licence"].split("\n\n"))
     lines = []
     for page in book.pages.values():
         if page.part:
@@ -124,6 +125,7 @@ def front(book: Book, cover: Mapping[str, str], numbers: Mapping[str, int]) -> s
         f"<p>{said['authors']}</p><p>Version {said['version']}, {said['license']} licence</p>"
         "<p>This is the course's web book on paper: every answer and every solution is open, and an"
         " explorer is shown as it starts.</p></header>"
+        f'<section class="licence">{licence}</section>'
         f'<nav class="book-contents bd-article"><h1>Contents</h1>{"".join(lines)}</nav>'
     )
     return _document(body, needs, 1, ["@page :first { @bottom-center { content: none; } }"], [])

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from utils.book.browser import FLAGS, find_browser
+from utils.book.browser import FLAGS, REMEDY, find_browser
 from utils.book.built_pages import chapters, reading_order
 from utils.book.merged_pdf import merge, places
 from utils.book.paper import PAGE_NUMBER, book_of, chapter, front
@@ -50,7 +50,7 @@ FIT = """() => {
 def print_book(html: Path, cover: Mapping[str, str], path: Path) -> int:
     """Print the book in the folder ``html`` to the file ``path``; gives its number of pages.
 
-    cover: what stands on the cover: title, abstract, authors, version and license.
+    cover: title, abstract, authors, version and license for the cover, and the licence's text.
 
     Raises ``RuntimeError`` in one line where there is no browser or a page has an error,
     ``ValueError`` for a link that leads nowhere, and ``OSError`` if the file cannot be written.
@@ -99,9 +99,7 @@ def printer() -> Iterator[Callable[[str], bytes]]:
 
     browser = find_browser()
     if browser is None:
-        raise RuntimeError(
-            "no browser to print with: install Chromium or Chrome, or name one in COURSE_BROWSER"
-        )
+        raise RuntimeError(f"no browser to print with: {REMEDY}")
     with sync_playwright() as driver, TemporaryDirectory() as folder:
         chromium = driver.chromium.launch(executable_path=browser, args=list(FLAGS))
         page = chromium.new_page(viewport={"width": COLUMN, "height": 960})

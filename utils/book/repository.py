@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from utils.book.cited import read
 from utils.book.notebooks import SETUP_TAG
 from utils.book.repository_links import (
     BOOK_PICTURE,
@@ -50,15 +51,16 @@ def set_repository(url: str, site: str = "", root: Path = ROOT) -> list[Path]:
     """Write the address wherever it stands below ``root``; return the files that changed.
 
     url : ``https://host/owner/name``, or empty.
-    site : where the pages are published, ``https://host/…``; by default what GitHub Pages makes of
-        ``url``, and nothing for other hosts.
+    site : where the pages are published, ``https://host/…``; by default what is written down
+        already if ``url`` is, and else what GitHub Pages makes of ``url``, nothing for other hosts.
 
     Raises ``ValueError`` in one line for another ``url`` or ``site``, and if a file is not what it
     should be; then no file is changed. Raises ``OSError`` in one line if a file cannot be written:
     it is as it was, those before it are changed, and calling this again finishes the others.
     """
     url = checked_address(url)
-    site = checked_site(site) or default_site(url)
+    known = site_of(root) if url == address_of(root) else ""
+    site = checked_site(site) or known or default_site(url)
     require(bool(url) or not site, "SITE", "empty while URL is empty", site)
 
     new_text = _new_texts(url, site, root)
@@ -189,6 +191,7 @@ def _with_badges(path: Path, badges: str) -> str:
 
 def _cited_at(path: Path, url: str, site: str) -> str:
     """The text of ``CITATION.cff`` with the addresses as its last lines, or without them."""
+    read(path)  # so that a file that is broken stops this here
     text = CITATION_LINES.sub("", path.read_text(encoding="utf-8"))
     if site:
         text += f'url: "{site}"\n'
@@ -208,7 +211,8 @@ def main(arguments: list[str] | None = None) -> None:
         "site",
         nargs="?",
         default="",
-        help="where the pages are published; by default GitHub Pages' address of the repository",
+        help="where the pages are published; by default what is written down for this address, or "
+        "else what GitHub Pages makes of it",
     )
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail unless this is the address"

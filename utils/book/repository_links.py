@@ -34,18 +34,23 @@ class Repository:
 
 
 def checked_address(url: str) -> str:
-    """The address without a final slash or ``.git``; empty stays empty.
+    """The address without a final slash or ``.git``, its host in small letters; empty stays empty.
 
     Raises ``ValueError`` in one line if it is neither empty nor ``https://host/owner/name``.
 
-    >>> checked_address("https://github.com/someone/course.git")
+    >>> checked_address("https://www.GitHub.com/someone/course.git")
     'https://github.com/someone/course'
     """
     allowed = "https://host/owner/name, or empty"
     require(isinstance(url, str), "URL", allowed, url)
     address = url.rstrip("/").removesuffix(".git")
-    require(address == "" or _ADDRESS.fullmatch(address) is not None, "URL", allowed, url)
-    return address
+    if not address:
+        return ""
+    parts = _ADDRESS.fullmatch(address)
+    require(parts is not None, "URL", allowed, url)
+    assert parts is not None
+    host, owner, name = parts.groups()
+    return f"https://{host.lower().removeprefix('www.')}/{owner}/{name}"
 
 
 def checked_site(site: str) -> str:
