@@ -48,14 +48,14 @@ def told(run: dict[str, Any] | None, code: str) -> str:
     return f"{run['seconds']:.0f}{changed}"
 
 
-def summary(passed: dict[str, int], n_notebooks: int, widgets: dict[str, str]) -> str:
-    """How many notebooks passed at each scale, and how many tests of the widgets.
+def summary(passed: dict[str, int], tried: dict[str, int], widgets: dict[str, str]) -> str:
+    """How many notebooks passed of those tried at each scale, and how many tests of the widgets.
 
-    >>> summary({"cpu": 3, "colab": 1}, 4, {"a": "passed", "b": "failed"})
-    "Of 4 notebooks, 3 passed at the small scale and 1 at Colab's; of 2 tests of widgets, 1."
+    >>> summary({"cpu": 3, "colab": 1}, {"cpu": 4, "colab": 1}, {"a": "passed", "b": "failed"})
+    "3 of 4 notebooks passed at the small scale and 1 of 1 at Colab's; of 2 tests of widgets, 1."
     """
-    told = f"Of {n_notebooks} notebooks, {passed['cpu']} passed at the small scale"
-    told += f" and {passed['colab']} at Colab's"
+    told = f"{passed['cpu']} of {tried['cpu']} notebooks passed at the small scale"
+    told += f" and {passed['colab']} of {tried['colab']} at Colab's"
     n_answered = sum(outcome == "passed" for outcome in widgets.values())
     return told + (f"; of {len(widgets)} tests of widgets, {n_answered}." if widgets else ".")
 
@@ -65,9 +65,11 @@ def table(data: dict[str, Any], notebooks: list[Path], page_folder: Path) -> str
     runs = data.get("notebooks", {})
     lines = [HEAD, RULE]
     passed = dict.fromkeys(SCALES, 0)
+    tried = dict.fromkeys(SCALES, 0)
     for notebook in notebooks:
         found = runs.get(name_of(notebook), {})
         for scale in SCALES:
+            tried[scale] += scale in found
             passed[scale] += scale in found and not found[scale]["error"]
         best = found.get("colab") or found.get("cpu") or {}
         cells = [
@@ -77,7 +79,7 @@ def table(data: dict[str, Any], notebooks: list[Path], page_folder: Path) -> str
             str(best.get("widgets", "–")),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    counted = summary(passed, len(notebooks), data.get("widgets", {}))
+    counted = summary(passed, tried, data.get("widgets", {}))
     return "\n".join([counted, "", *lines])
 
 

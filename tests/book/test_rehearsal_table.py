@@ -27,7 +27,7 @@ def test_a_row_for_each_notebook(tmp_path):
     (tmp_path / "book").mkdir()
     data = {"notebooks": runs}
     counted, _, head, _, *rows = table(data, paths, tmp_path / "book").splitlines()
-    assert counted == "Of 3 notebooks, 2 passed at the small scale and 0 at Colab's."
+    assert counted == "2 of 2 notebooks passed at the small scale and 0 of 1 at Colab's."
     assert head == HEAD
     assert rows[0].endswith("| 30 | – | 7 | 2 |")
     assert "| 30, before its last change | AssertionError: a " in rows[1]
