@@ -30,7 +30,7 @@ body {{ max-width: 40rem; margin: 3rem auto; padding: 0 1rem; font: 1.1rem/1.5 s
 [data-theme="dark"] a {{ color: #7cc4ff; }}
 </style>
 <script>
-// The book's pages keep there what their reader chose; "auto" or nothing is the system's choice.
+// In localStorage the pages keep what their reader chose; "auto" or nothing is the system's.
 const chosen = localStorage.getItem("mode");
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 const theme = chosen === "dark" || chosen === "light" ? chosen : dark ? "dark" : "light";

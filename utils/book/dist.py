@@ -42,9 +42,10 @@ NOT_READ = re.compile(
 def dist(root: Path, *, without_solutions: bool = False) -> list[Path]:
     """Write the zip and the PDF of the book built in ``root``; gives their paths.
 
-    Raises ``ValueError`` where no complete book is built or ``CITATION.cff`` lacks something,
-    ``RuntimeError`` where there is no browser for the PDF (the zip is then written), and
-    ``OSError`` where a file cannot be read or written, each in one line.
+    Raises ``ValueError`` where no complete book is built, ``CITATION.cff`` lacks something or a
+    link leads nowhere, ``RuntimeError`` where there is no browser for the PDF or a page has an
+    error (the zip is then written), and ``OSError`` where a file cannot be read or written, each in
+    one line.
     """
     licence = root / LICENSE
     cover = cover_of(root / "CITATION.cff") | {"licence": licence.read_text(encoding="utf-8")}

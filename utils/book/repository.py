@@ -51,8 +51,8 @@ def set_repository(url: str, site: str = "", root: Path = ROOT) -> list[Path]:
     """Write the address wherever it stands below ``root``; return the files that changed.
 
     url : ``https://host/owner/name``, or empty.
-    site : where the pages are published, ``https://host/…``; by default what is written down
-        already if ``url`` is, and else what GitHub Pages makes of ``url``, nothing for other hosts.
+    site : where the pages are published, ``https://host/…``; by default as it was if ``url``
+        does not change; for a new ``url`` GitHub Pages' address of it, or nothing for other hosts.
 
     Raises ``ValueError`` in one line for another ``url`` or ``site``, and if a file is not what it
     should be; then no file is changed. Raises ``OSError`` in one line if a file cannot be written:
@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
         "site",
         nargs="?",
         default="",
-        help="where the pages are published; by default what is written down for this address, or "
+        help="where the pages are published; by default as before if the address does not change, "
         "else what GitHub Pages makes of it",
     )
     parser.add_argument(
