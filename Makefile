@@ -166,7 +166,7 @@ serve: book
 # SITE is where the pages are published; without it, what is written down for this URL already, or
 # where GitHub Pages publishes the repository.
 set-repository: $(VENV)/.book
-ifeq ($(filter command,$(URL_ORIGIN)),)
+ifeq ($(URL_ORIGIN),undefined)
 	@echo "URL must be given: URL=https://host/owner/name, or URL= to take the address out" >&2; exit 2
 endif
 	@$(BIN)/python -m utils.book.repository -- "$$URL" "$$SITE"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -92,8 +93,13 @@ def test_a_citation_that_is_broken_leaves_every_file_as_it_was(copy):
 
 
 def test_without_url_make_changes_nothing():
+    # `make test` hands an empty URL to what it starts.
+    environment = {name: value for name, value in os.environ.items() if name != "URL"}
     done = subprocess.run(
-        ["make", "-C", str(ROOT), "set-repository"], capture_output=True, text=True
+        ["make", "-C", str(ROOT), "set-repository"],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode != 0
     assert done.stderr.startswith("URL must be given: URL=https://host/owner/name, or URL= to")
